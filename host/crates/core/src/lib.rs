@@ -1,1 +1,32 @@
-//! stepwell-core
+//! The vocabulary of Stepwell: events, workflows, runs, journals, and the one way a run changes.
+//!
+//! Pure: no clock, no I/O, no async, no randomness. Time and chance come in as arguments, what must
+//! happen goes out as data.
+
+pub mod digest;
+pub mod duration;
+pub mod event;
+pub mod execution;
+pub mod id;
+pub mod journal;
+pub mod json;
+pub mod limits;
+pub mod manifest;
+pub mod name;
+pub mod registry;
+pub mod retry;
+pub mod run;
+pub mod time;
+pub mod trigger;
+
+pub use digest::Digest;
+pub use event::Event;
+pub use execution::{Answer, Command, Execution, Transition};
+pub use id::{EventId, RunId};
+pub use journal::Entry;
+pub use json::Json;
+pub use manifest::Manifest;
+pub use name::{PluginName, WorkflowId};
+pub use registry::Registry;
+pub use run::Run;
+pub use time::Timestamp;

@@ -1,0 +1,108 @@
+//! Events: verified facts that start runs.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::limits::{EVENT_DATA_BYTES_MAX, EXTERNAL_ID_BYTES_MAX};
+use crate::trigger::{BadPattern, check_event_name};
+use crate::{Digest, EventId, Json, Timestamp};
+
+/// The source of what comes in by API, CLI or dashboard.
+pub const SOURCE_API: &str = "api";
+
+/// A verified fact, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    pub id: EventId,
+    /// Where it came from: `clerk`, `api`, or a run's id behind `run:`.
+    pub source: String,
+    /// The sender's own id, such as `svix-id`; unique within the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    /// `clerk/user.created`; 1 to 256 bytes.
+    pub name: String,
+    /// Any JSON up to 1 MiB.
+    pub data: Json,
+    /// When it happened, as the sender says.
+    pub ts: Timestamp,
+    /// The version of the data's shape, as the sender says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub v: Option<String>,
+    /// What the source adds, such as Clerk's instance id.
+    pub meta: Json,
+    /// When this host took it in.
+    pub received_at: Timestamp,
+    /// The runs that it starts begin no earlier than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// SHA-256 of the sender's raw body: a second delivery with another body is a conflict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Digest>,
+    /// How many events stand before it in a chain of events that cause events.
+    #[serde(default)]
+    pub depth: u32,
+    /// Whom the payload is about, once payloads are encrypted per person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The key that the payload is encrypted with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
+}
+
+/// Why an event is refused.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum Refusal {
+    #[error(transparent)]
+    Name(#[from] BadPattern),
+    #[error("names under stepwell/ are the host's own: {0:?} cannot be sent")]
+    Reserved(String),
+    #[error("data has {size} bytes, the limit EVENT_DATA_BYTES_MAX is {EVENT_DATA_BYTES_MAX}")]
+    Data { size: usize },
+    #[error("the sender's id has {size} bytes, the limit EXTERNAL_ID_BYTES_MAX is {EXTERNAL_ID_BYTES_MAX}")]
+    ExternalId { size: usize },
+}
+
+impl Event {
+    /// Checks the bounds of an event that came from outside.
+    pub fn check(&self) -> Result<(), Refusal> {
+        check_event_name(&self.name)?;
+        if self.name.starts_with("stepwell/") {
+            return Err(Refusal::Reserved(self.name.clone()));
+        }
+        if self.data.size() > EVENT_DATA_BYTES_MAX {
+            return Err(Refusal::Data { size: self.data.size() });
+        }
+        match &self.external_id {
+            Some(id) if id.len() > EXTERNAL_ID_BYTES_MAX => Err(Refusal::ExternalId { size: id.len() }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The JSON text that a workflow is given: `{id, source, external_id?, name, data, ts, v?, meta}`
+    /// with `ts` in milliseconds. The same on every replay.
+    pub fn for_guest(&self) -> Result<Json, serde_json::Error> {
+        #[derive(Serialize)]
+        struct View<'a> {
+            id: EventId,
+            source: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            external_id: Option<&'a str>,
+            name: &'a str,
+            data: &'a Json,
+            ts: Timestamp,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            v: Option<&'a str>,
+            meta: &'a Json,
+        }
+        Json::of(&View {
+            id: self.id,
+            source: &self.source,
+            external_id: self.external_id.as_deref(),
+            name: &self.name,
+            data: &self.data,
+            ts: self.ts,
+            v: self.v.as_deref(),
+            meta: &self.meta,
+        })
+    }
+}

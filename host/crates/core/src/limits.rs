@@ -1,0 +1,52 @@
+//! Every bound of the vocabulary, with its arithmetic. What exceeds one is refused with its name.
+
+use std::time::Duration;
+
+/// An event's name, bytes of UTF-8.
+pub const EVENT_NAME_BYTES_MAX: usize = 256;
+/// An event's data, bytes of JSON: 1 MiB, fifty times what Clerk advises for a payload (20 kB).
+pub const EVENT_DATA_BYTES_MAX: usize = 1 << 20;
+/// A sender's own id of an event, bytes.
+pub const EXTERNAL_ID_BYTES_MAX: usize = 256;
+/// A workflow's id and a plugin's name.
+pub const ID_BYTES_MAX: usize = 64;
+/// A step's name, bytes of UTF-8, without the host's `#n`.
+pub const STEP_NAME_BYTES_MAX: usize = 256;
+/// A step's result and a workflow's output, bytes of JSON.
+pub const OUTPUT_BYTES_MAX: usize = 1 << 20;
+/// Entries in one run's journal.
+pub const STEPS_MAX: usize = 10_000;
+/// All of one run's journal, bytes: 32 MiB.
+pub const JOURNAL_BYTES_MAX: u64 = 32 << 20;
+/// An error's message, bytes; longer ones are cut.
+pub const ERROR_MESSAGE_BYTES_MAX: usize = 8 << 10;
+/// An error's detail, bytes of JSON; larger ones are dropped.
+pub const ERROR_DETAIL_BYTES_MAX: usize = 64 << 10;
+/// Attempts a policy may ask for. Each keeps at most 8 KiB of message: under 1 MiB a step.
+pub const ATTEMPTS_MAX: u32 = 100;
+/// The longest sleep: ten years of 365.25 days.
+pub const SLEEP_MAX: Duration = Duration::from_secs(315_576_000);
+/// The longest delay between attempts.
+pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long an attempt may take unless its step says otherwise.
+pub const STEP_TIMEOUT_DEFAULT: Duration = Duration::from_secs(300);
+/// The longest timeout a step may ask for.
+pub const STEP_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+/// A manifest's JSON, bytes.
+pub const MANIFEST_BYTES_MAX: usize = 256 << 10;
+/// Workflows in one component.
+pub const WORKFLOWS_MAX: usize = 100;
+/// Triggers of one workflow.
+pub const TRIGGERS_MAX: usize = 20;
+/// Hosts, secrets and vars that one plugin may ask for, each.
+pub const ASKS_MAX: usize = 64;
+/// The largest concurrency limit.
+pub const CONCURRENCY_MAX: u32 = 100_000;
+/// An idempotency key, ASCII characters: Stripe takes 255, Resend 256, and `/2` or `/r1` may follow.
+pub const IDEMPOTENCY_KEY_MAX: usize = 200;
+/// A config value, bytes.
+pub const VAR_BYTES_MAX: usize = 8 << 10;
+/// Tries of a run whose trap or whose component's failure lay outside every step: once, and once more.
+pub const TRIES_OUTSIDE_STEPS_MAX: u32 = 2;
+/// The pause before the second of them.
+pub const TRY_AGAIN_DELAY: Duration = Duration::from_secs(1);

@@ -1,0 +1,158 @@
+//! Bodies with an end: a request's body that fails at its deadline, and a response's body
+//! that tells the connection when it is done. Must not buffer.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::progress::Progress;
+
+/// The error that a handler meets when a body does not end in time.
+#[derive(Debug, thiserror::Error)]
+#[error("the request's body did not end within its deadline")]
+pub(crate) struct BodyLate;
+
+/// A request's body under a deadline.
+#[derive(Debug)]
+pub(crate) struct TimedBody {
+    inner: Incoming,
+    deadline: Instant,
+    sleep: Option<Pin<Box<Sleep>>>,
+    late: Arc<AtomicBool>,
+    /// Dropped with the body's last byte, or with the body.
+    reading: Option<oneshot::Sender<Infallible>>,
+}
+
+/// What a [`TimedBody`] tells the one who waits for the answer.
+#[derive(Debug)]
+pub(crate) struct BodyEnd {
+    pub(crate) deadline: Instant,
+    late: Arc<AtomicBool>,
+    read: oneshot::Receiver<Infallible>,
+}
+
+impl BodyEnd {
+    /// Whether the deadline passed before the last byte.
+    pub(crate) fn late(&self) -> bool {
+        self.late.load(Ordering::Relaxed)
+    }
+
+    /// Returns when the body has been read to its end, or given up.
+    pub(crate) async fn read(&mut self) {
+        let _always_closed_without_a_value = (&mut self.read).await;
+    }
+}
+
+impl TimedBody {
+    pub(crate) fn new(inner: Incoming, deadline: Instant) -> (Self, BodyEnd) {
+        let (reading, read) = oneshot::channel();
+        let late = Arc::new(AtomicBool::new(false));
+        let reading = (!inner.is_end_stream()).then_some(reading);
+        let end = BodyEnd {
+            deadline,
+            late: Arc::clone(&late),
+            read,
+        };
+        (
+            Self {
+                inner,
+                deadline,
+                sleep: None,
+                late,
+                reading,
+            },
+            end,
+        )
+    }
+
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let deadline = self.deadline;
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        sleep
+            .as_mut()
+            .poll(cx)
+            .map(|()| self.late.store(true, Ordering::Relaxed))
+    }
+}
+
+impl HttpBody for TimedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        // The deadline first: one byte a second is progress, but not towards an end in time.
+        if self.poll_late(cx).is_ready() {
+            return Poll::Ready(Some(Err(axum::Error::new(BodyLate))));
+        }
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        if matches!(polled, Poll::Ready(None)) || self.inner.is_end_stream() {
+            self.reading = None;
+        }
+        polled.map_err(axum::Error::new)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A response's body; dropping it ends the request.
+#[derive(Debug)]
+pub(crate) struct WatchedBody {
+    inner: Body,
+    _ends: EndOnDrop,
+}
+
+/// Marks the request as over when dropped, however that comes about.
+#[derive(Debug)]
+pub(crate) struct EndOnDrop(pub(crate) Arc<Progress>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+impl WatchedBody {
+    pub(crate) fn new(inner: Body, ends: EndOnDrop) -> Self {
+        Self { inner, _ends: ends }
+    }
+}
+
+impl HttpBody for WatchedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

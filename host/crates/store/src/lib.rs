@@ -1,1 +1,96 @@
-//! stepwell-store
+//! The Store port: what the engine asks of a store, at the level of the domain and not of keys.
+//!
+//! Writes come in two parts. [`Store::submit`] is answered by the one writer, which validates and
+//! applies elements in order; [`Store::durable`] resolves once everything up to a sequence number would
+//! survive a crash. Whatever leaves the host waits for the durability of all that it has seen. Reads
+//! answer durable state only. A store never looks into a run: core decides what a run becomes.
+
+mod element;
+mod error;
+pub mod limits;
+mod read;
+
+use async_trait::async_trait;
+use stepwell_core::{Digest, Entry, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
+
+pub use element::{Change, Element, Ingested, Receipt, Sequence, Verdict};
+pub use error::Error;
+pub use read::{Counts, Cursor, EventFilter, Page, RunDetail, RunFilter};
+
+/// The right to work, with the number that fences whoever held it before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Strictly greater than that of every earlier lease.
+    pub epoch: u64,
+}
+
+/// A due run in the hands of one lease.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub run: Run,
+    pub event: Event,
+    /// In order of their index.
+    pub journal: Vec<Entry>,
+}
+
+/// What keeps events, runs, journals, the registry and components.
+///
+/// Every call may fail with [`Error::Unavailable`]: the store cannot keep what it is given (disk full,
+/// I/O error, damage). It then fails every later call too, and the host refuses work and exits.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Validates and applies one element, all or nothing, in order with all others. The verdict comes
+    /// before the element is durable.
+    async fn submit(&self, element: Element) -> Result<Receipt, Error>;
+
+    /// Resolves once everything up to `sequence` survives kill -9 and loss of power.
+    async fn durable(&self, sequence: Sequence) -> Result<(), Error>;
+
+    /// Takes the right to work. Its epoch is durable before this answers.
+    async fn acquire(&self) -> Result<Lease, Error>;
+
+    /// Up to `max` runs of `queue` that are due at `now`, in due order, each with its event and journal.
+    /// A claimed run is not claimed again until a transition that releases it, [`Store::unclaim`], or
+    /// another lease. Fails with [`Error::Fenced`] where `lease` is superseded.
+    async fn claim(
+        &self,
+        lease: Lease,
+        queue: &WorkflowId,
+        now: Timestamp,
+        max: usize,
+    ) -> Result<Vec<Claimed>, Error>;
+
+    /// Gives a claimed run back unchanged.
+    async fn unclaim(&self, lease: Lease, run: RunId) -> Result<(), Error>;
+
+    /// The queues that hold at least one due row, each with the time of its earliest row that is not
+    /// claimed, if any. Exact, so that an idle host sleeps.
+    async fn queues(&self) -> Result<Vec<(WorkflowId, Option<Timestamp>)>, Error>;
+
+    /// Keeps a component's bytes, durable before this answers. Bytes that are there already are fine.
+    async fn put_component(&self, digest: Digest, bytes: &[u8]) -> Result<(), Error>;
+
+    /// A component's bytes, checked against their digest.
+    async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, Error>;
+
+    /// The registry as it stands.
+    async fn registry(&self) -> Result<Registry, Error>;
+
+    /// One run with its journal.
+    async fn run(&self, id: RunId) -> Result<Option<RunDetail>, Error>;
+
+    /// Runs, newest first.
+    async fn runs(&self, filter: &RunFilter, page: Page) -> Result<(Vec<Run>, Option<Cursor>), Error>;
+
+    /// One event.
+    async fn event(&self, id: EventId) -> Result<Option<Event>, Error>;
+
+    /// Events, newest first.
+    async fn events(&self, filter: &EventFilter, page: Page) -> Result<(Vec<Event>, Option<Cursor>), Error>;
+
+    /// How many runs there are of each status, and how many events.
+    async fn counts(&self) -> Result<Counts, Error>;
+
+    /// Stops the writer after what is submitted is durable, and gives up the data directory.
+    async fn close(&self) -> Result<(), Error>;
+}

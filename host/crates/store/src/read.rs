@@ -1,0 +1,53 @@
+//! What is read: filters, pages and cursors.
+
+use stepwell_core::run::Status;
+use stepwell_core::{Entry, Event, EventId, Run, WorkflowId};
+
+/// A run with what belongs to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunDetail {
+    pub run: Run,
+    pub journal: Vec<Entry>,
+    /// None once its retention is over.
+    pub event: Option<Event>,
+}
+
+/// Which runs to list; what is none does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    pub workflow: Option<WorkflowId>,
+    /// Any of these; empty for all.
+    pub statuses: Vec<Status>,
+    pub event: Option<EventId>,
+}
+
+/// Which events to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// The exact name.
+    pub name: Option<String>,
+    pub source: Option<String>,
+    pub external_id: Option<String>,
+}
+
+/// A place in a list: what comes after it is the next page. Opaque to callers; lists are ordered by id
+/// from the newest on, so it is the id of the last row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor(pub [u8; 16]);
+
+/// Which part of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// Rows at most, 1 to [`crate::limits::PAGE_MAX`].
+    pub limit: usize,
+    pub after: Option<Cursor>,
+}
+
+/// How many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub events: u64,
+    /// For each status that has any, in the order of [`Status::ALL`]; stored state, so `running` means
+    /// that the run has begun and is to go on.
+    pub runs: Vec<(Status, u64)>,
+}

@@ -1,0 +1,259 @@
+//! What the rest of the host may ask of the engine. Cheap to clone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stepwell_core::event::Refusal;
+use stepwell_core::registry::Plugin;
+use stepwell_core::run::{Control, Status, Wish};
+use stepwell_core::{Digest, Event, EventId, Json, Manifest, PluginName, Registry, RunId, Timestamp, WorkflowId};
+use stepwell_store::{Element, Error as StoreError, Ingested, Sequence, Verdict};
+use thiserror::Error;
+use tokio::sync::{Mutex, broadcast};
+
+use crate::limits::INGESTS_IN_FLIGHT_MAX;
+use crate::shared::Shared;
+use crate::{Clock, shared::Phase};
+
+/// What the rest of the host may ask of the engine.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(crate) shared: Arc<Shared>,
+    registering: Arc<Mutex<()>>,
+}
+
+/// An event to take in; the engine gives it its id and the time.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    pub source: String,
+    /// The sender's own id: a repeat within the window starts nothing.
+    pub external_id: Option<String>,
+    pub name: String,
+    pub data: Json,
+    /// When it happened; now if none.
+    pub ts: Option<Timestamp>,
+    pub v: Option<String>,
+    pub meta: Json,
+    /// SHA-256 of the raw body, which tells a repeat from a conflict; of the data if none.
+    pub body: Option<Digest>,
+    /// The runs that it starts begin no earlier.
+    pub not_before: Option<Timestamp>,
+}
+
+/// Why nothing can be taken in now. The sender is to come again.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{reason}")]
+pub struct Unavailable {
+    pub reason: String,
+    pub retry_after: Duration,
+}
+
+/// Why an event was not taken in.
+#[derive(Debug, Error)]
+pub enum IngestError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a wish for a run was not taken up.
+#[derive(Debug, Error)]
+pub enum ControlError {
+    #[error("there is no run {0}")]
+    NoSuchRun(RunId),
+    #[error("run {run} is {}: it cannot be {}", status.as_str(), past(*wish))]
+    NotNow { run: RunId, status: Status, wish: Wish },
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a plugin was not registered.
+#[derive(Debug, Error)]
+pub enum RegisterError {
+    #[error("workflow {workflow} is already declared by plugin {plugin}: rename it, or remove that plugin")]
+    WorkflowTaken { workflow: WorkflowId, plugin: PluginName },
+    #[error("workflow {workflow} asks for what this host does not perform yet: {}", keys.join(", "))]
+    NotPerformed { workflow: WorkflowId, keys: Vec<&'static str> },
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// A run's row changed, durably. A hint: look at the run to learn what it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed {
+    pub run: RunId,
+}
+
+const fn past(wish: Wish) -> &'static str {
+    match wish {
+        Wish::Cancel => "cancelled",
+        Wish::Wake => "woken",
+        Wish::Resume => "resumed",
+    }
+}
+
+impl Handle {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, registering: Arc::default() }
+    }
+
+    /// The clock that timers are judged by.
+    pub fn clock(&self) -> &dyn Clock {
+        self.shared.clock.as_ref()
+    }
+
+    /// Whether events can be taken in now: not while the host starts, drains, or cannot write. To be
+    /// asked before a request's body is read.
+    pub fn accepting(&self) -> Result<(), Unavailable> {
+        let reason = match &*self.shared.phase.borrow() {
+            Phase::Open => return Ok(()),
+            Phase::Starting => "the host is starting: plugins are being loaded".to_owned(),
+            Phase::Draining => "the host is stopping".to_owned(),
+            Phase::Broken(reason) => format!("nothing can be kept: {reason}"),
+        };
+        Err(Unavailable { reason, retry_after: Duration::from_secs(5) })
+    }
+
+    /// Takes an event in and starts its runs. Answers once all of it is durable.
+    pub async fn ingest(&self, draft: Draft) -> Result<Ingested, IngestError> {
+        self.accepting()?;
+        let _place = self.shared.ingests.try_acquire().map_err(|_| Unavailable {
+            reason: format!("more than {INGESTS_IN_FLIGHT_MAX} events are being taken in (INGESTS_IN_FLIGHT_MAX)"),
+            retry_after: Duration::from_secs(1),
+        })?;
+        let event = self.event(draft);
+        event.check()?;
+        let (sequence, verdict) = self.submit(Element::Ingest(Box::new(event))).await?;
+        self.durable(sequence).await?;
+        match verdict {
+            Verdict::Ingested(ingested) => {
+                if let Ingested::Created { runs, .. } = &ingested {
+                    self.shared.scheduler_wake.notify_one();
+                    runs.iter().for_each(|run| self.shared.changed(*run));
+                }
+                Ok(ingested)
+            }
+            other => Err(unexpected(&other).into()),
+        }
+    }
+
+    fn event(&self, draft: Draft) -> Event {
+        let now = self.shared.clock.now();
+        let body = draft.body.unwrap_or_else(|| Digest::of(draft.data.as_str().as_bytes()));
+        Event {
+            id: EventId::new(now, self.shared.chance.bytes()),
+            source: draft.source,
+            external_id: draft.external_id,
+            name: draft.name,
+            data: draft.data,
+            ts: draft.ts.unwrap_or(now),
+            v: draft.v,
+            meta: draft.meta,
+            received_at: now,
+            not_before: draft.not_before,
+            body: Some(body),
+            depth: 0,
+            subject: None,
+            key_id: None,
+        }
+    }
+
+    /// Takes down what a person wants of a run. Answers once that is durable; the run takes it up at
+    /// once, or at its next call if it is being executed.
+    pub async fn control(&self, run: RunId, wish: Wish, by: &str) -> Result<(), ControlError> {
+        let control = Control { wish, by: by.to_owned(), at: self.shared.clock.now() };
+        let (sequence, verdict) = self.submit(Element::Control { run, control }).await?;
+        match verdict {
+            Verdict::Controlled => {
+                self.durable(sequence).await?;
+                self.shared.interrupt(run, wish);
+                self.shared.scheduler_wake.notify_one();
+                self.shared.changed(run);
+                Ok(())
+            }
+            Verdict::NoSuchRun => Err(ControlError::NoSuchRun(run)),
+            Verdict::Refused { status } => Err(ControlError::NotNow { run, status, wish }),
+            other => Err(unexpected(&other).into()),
+        }
+    }
+
+    /// Puts a plugin's newest component into service: new runs of its workflows begin on it.
+    pub async fn register(&self, name: PluginName, digest: Digest, manifest: Manifest) -> Result<(), RegisterError> {
+        let _one_at_a_time = self.registering.lock().await;
+        for workflow in &manifest.workflows {
+            let keys = workflow.unperformed();
+            if !keys.is_empty() {
+                return Err(RegisterError::NotPerformed { workflow: workflow.id.clone(), keys });
+            }
+        }
+        let registry = self.registry();
+        if let Some((workflow, plugin)) = registry.claimed_by_another(&name, &manifest) {
+            return Err(RegisterError::WorkflowTaken { workflow, plugin });
+        }
+        if registry.plugin(&name).is_some_and(|known| known.active && known.component == digest) {
+            return Ok(());
+        }
+        let registered_at = self.shared.clock.now();
+        self.put(Plugin { name, component: digest, manifest, registered_at, active: true }).await?;
+        Ok(())
+    }
+
+    /// Takes a plugin out of service: it starts no new runs, those it has go on.
+    pub async fn retire(&self, name: &PluginName) -> Result<(), Unavailable> {
+        let _one_at_a_time = self.registering.lock().await;
+        match self.registry().plugin(name) {
+            Some(plugin) if plugin.active => self.put(Plugin { active: false, ..plugin.clone() }).await,
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    async fn put(&self, plugin: Plugin) -> Result<(), Unavailable> {
+        let (sequence, _) = self.submit(Element::Plugin(Box::new(plugin.clone()))).await?;
+        self.durable(sequence).await?;
+        let mut registry = Registry::clone(&self.registry());
+        registry.put(plugin);
+        self.shared.registry.store(Arc::new(registry));
+        self.shared.scheduler_wake.notify_one();
+        Ok(())
+    }
+
+    /// The plugins and workflows as they stand.
+    pub fn registry(&self) -> Arc<Registry> {
+        self.shared.registry.load_full()
+    }
+
+    /// The runs that are being executed right now.
+    pub fn active(&self) -> BTreeSet<RunId> {
+        self.shared.active_runs()
+    }
+
+    /// Hints of changed runs from now on. A slow reader misses some.
+    pub fn changes(&self) -> broadcast::Receiver<Changed> {
+        self.shared.changes.subscribe()
+    }
+
+    async fn submit(&self, element: Element) -> Result<(Sequence, Verdict), Unavailable> {
+        match self.shared.store.submit(element).await {
+            Ok(receipt) => Ok((receipt.sequence, receipt.verdict)),
+            Err(error) => Err(self.broken(&error)),
+        }
+    }
+
+    async fn durable(&self, sequence: Sequence) -> Result<(), Unavailable> {
+        self.shared.store.durable(sequence).await.map_err(|error| self.broken(&error))
+    }
+
+    fn broken(&self, error: &StoreError) -> Unavailable {
+        self.shared.broken(error);
+        Unavailable { reason: error.to_string(), retry_after: Duration::from_secs(30) }
+    }
+}
+
+fn unexpected(verdict: &Verdict) -> Unavailable {
+    Unavailable {
+        reason: format!("the store gave an answer to another question: {verdict:?}"),
+        retry_after: Duration::from_secs(30),
+    }
+}

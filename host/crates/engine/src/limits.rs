@@ -1,0 +1,15 @@
+//! The engine's bounds, with their arithmetic.
+
+use std::time::Duration;
+
+/// Events that may be on their way to disk at once. Each holds at most 1 MiB: 1 GiB at the very worst,
+/// a few MB with payloads as Clerk sends them.
+pub const INGESTS_IN_FLIGHT_MAX: usize = 1024;
+/// Runs that are executed at once over all workflows, unless configured.
+pub const ACTIVATIONS_MAX_DEFAULT: usize = 256;
+/// Runs claimed in one page.
+pub const CLAIM_PAGE: usize = 64;
+/// Hints of changed runs kept for a slow reader.
+pub const CHANGES_KEPT: usize = 1024;
+/// How long a stop waits for runs that are being executed; what is left is run again at the next start.
+pub const DRAIN_MAX: Duration = Duration::from_secs(20);

@@ -1,12 +1,17 @@
 //! A run's row: everything about one workflow for one event except its journal.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::execution::Settings;
 use crate::id::Seed;
 use crate::journal::StepError;
+use crate::manifest::Workflow;
 use crate::registry::Declared;
+use crate::limits::STEP_TIMEOUT_DEFAULT;
+use crate::retry::{Policy, PolicyRequest};
 use crate::{Digest, Event, EventId, Json, PluginName, RunId, Timestamp, WorkflowId};
 
 /// One workflow for one event.
@@ -51,6 +56,9 @@ pub struct Run {
     pub journal_bytes: u64,
     /// Tries that ended outside every step: by a trap, or by a failure that asked to be tried again.
     pub tries: u32,
+    /// What its component's manifest says about its steps, kept beside the component.
+    #[serde(default, skip_serializing_if = "Asked::is_default")]
+    pub asked: Asked,
     /// Config values as first read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vars: BTreeMap<String, String>,
@@ -58,6 +66,35 @@ pub struct Run {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<Control>,
     pub state: State,
+}
+
+/// What a workflow's manifest asks for its steps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    pub retries: PolicyRequest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_timeout_ms: Option<u64>,
+}
+
+impl Asked {
+    pub fn of(workflow: &Workflow) -> Self {
+        let step = workflow.timeouts.as_ref().and_then(|timeouts| timeouts.step);
+        let step_timeout_ms = step.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        Self { retries: workflow.retries.clone(), step_timeout_ms }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The complete settings: what is asked for over the defaults.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            policy: Policy::DEFAULT.with(&self.retries).unwrap_or(Policy::DEFAULT),
+            step_timeout: self.step_timeout_ms.map_or(STEP_TIMEOUT_DEFAULT, Duration::from_millis),
+        }
+    }
 }
 
 /// Where a rerun comes from.
@@ -228,6 +265,7 @@ impl Run {
             entries: 0,
             journal_bytes: 0,
             tries: 0,
+            asked: Asked::of(declared.workflow),
             vars: BTreeMap::new(),
             control: None,
             state: State::Queued,
@@ -256,9 +294,9 @@ impl Run {
         }
     }
 
-    /// The component to run it on: the one it began with, or `newest`, or the one its event met.
-    pub fn component_or(&self, newest: Option<Digest>) -> Digest {
-        self.component.or(newest).unwrap_or(self.fallback)
+    /// The component that it began with, or else the one that its event met.
+    pub fn component_or_fallback(&self) -> Digest {
+        self.component.unwrap_or(self.fallback)
     }
 }
 

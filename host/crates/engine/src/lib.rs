@@ -1,13 +1,19 @@
 //! The engine: turns events into runs, claims due runs, has them executed, and keeps what comes of
 //! it. Time, chance, storage and execution are ports.
 
+mod activation;
 pub mod clock;
+mod engine;
 pub mod executor;
 mod handle;
 pub mod limits;
+mod scheduler;
+mod session;
 mod shared;
+mod slots;
 
 pub use clock::{Chance, Clock};
+pub use engine::{Engine, Settings};
 pub use executor::{Activation, Calls, Executor, Exit};
 pub use handle::{Changed, ControlError, Draft, Handle, IngestError, RegisterError, Unavailable};
 pub use shared::Ports;

@@ -19,7 +19,7 @@ pub use options::{OnUnknown, StepOptions};
 
 use crate::journal::{Entry, StepError};
 use crate::retry::Policy;
-use crate::run::State;
+use crate::run::{Asked, State};
 use crate::{Digest, Json, Run, Timestamp};
 
 /// A run in the hands of one activation.
@@ -65,7 +65,7 @@ struct Open {
 #[derive(Clone, Debug)]
 pub enum Command {
     /// An activation begins, on this component if the run has none yet.
-    Begin { newest: Option<Digest> },
+    Begin { newest: Option<Newest> },
     /// The guest opens a step. `options` is JSON text, empty for none.
     Step { name: String, options: String },
     /// The guest hands over the outcome of an attempt.
@@ -90,6 +90,13 @@ pub enum Command {
     Misuse { message: String },
     /// The run's pending control is taken up.
     TakeControl,
+}
+
+/// The component that now declares the run's workflow, and what it asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Newest {
+    pub component: Digest,
+    pub asked: Asked,
 }
 
 /// What a command leads to.
@@ -142,12 +149,12 @@ pub struct Attempted {
 
 impl Execution {
     /// Takes a run and its journal, in order, into hand.
-    pub fn new(run: Run, journal: Vec<Entry>, settings: Settings) -> Self {
+    pub fn new(run: Run, journal: Vec<Entry>) -> Self {
         Self {
             clock: run.logical_start,
+            settings: run.asked.settings(),
             run,
             journal,
-            settings,
             cursor: 0,
             met: BTreeMap::new(),
             open: None,
@@ -207,8 +214,15 @@ impl Execution {
         }
     }
 
-    fn begin(&mut self, newest: Option<Digest>, now: Timestamp) -> Transition {
-        self.run.component = Some(self.run.component_or(newest));
+    fn begin(&mut self, newest: Option<Newest>, now: Timestamp) -> Transition {
+        match newest {
+            Some(newest) if self.run.component.is_none() => {
+                self.run.component = Some(newest.component);
+                self.run.asked = newest.asked;
+                self.settings = self.run.asked.settings();
+            }
+            Some(_) | None => self.run.component = Some(self.run.component_or_fallback()),
+        }
         self.run.started_at.get_or_insert(now);
         match self.run.state {
             State::Queued | State::Sleeping { .. } | State::Retrying { .. } => {

@@ -1,0 +1,138 @@
+//! One activation from claim to release: what people want of the run first, then its component, then
+//! the end, and the slot given back once all of it is durable.
+
+use std::sync::Arc;
+
+use stepwell_core::execution::Newest;
+use stepwell_core::registry::Declared;
+use stepwell_core::run::Asked;
+use stepwell_core::{Command, Run};
+use stepwell_store::{Claimed, Lease};
+use tokio::sync::Notify;
+use tracing::{Instrument, debug, error, info, info_span};
+
+use crate::executor::{Activation, Calls, Exit, Stopped};
+use crate::session::{Over, Session};
+use crate::shared::Shared;
+
+/// Takes a claimed run through one activation.
+pub(crate) async fn activate(shared: Arc<Shared>, lease: Lease, claimed: Claimed) {
+    let (run, workflow) = (claimed.run.id, claimed.run.workflow.clone());
+    let span = info_span!("activation", %run, %workflow);
+    let interrupt = shared.begin(run);
+    async {
+        let event = claimed.event.for_guest();
+        let session = Arc::new(Session::new(Arc::clone(&shared), lease, claimed));
+        match event {
+            Ok(event_json) => {
+                let _ = drive(&shared, &session, event_json, &interrupt).await;
+            }
+            Err(error) => error!(%error, "the run's event cannot be given to it"),
+        }
+        leave(&shared, &session, lease).await;
+    }
+    .instrument(span)
+    .await;
+    shared.end(run);
+    shared.changed(run);
+}
+
+async fn drive(
+    shared: &Arc<Shared>,
+    session: &Arc<Session>,
+    event_json: stepwell_core::Json,
+    interrupt: &Notify,
+) -> Result<(), Stopped> {
+    if session.with(|execution| execution.run().control.is_some()) {
+        session.perform(Command::TakeControl).await?;
+    }
+    let newest = session.with(|execution| newest(shared, execution.run()));
+    session.perform(Command::Begin { newest }).await?;
+    let activation = session.with(|execution| activation(execution.run(), event_json));
+    let ended = execute(shared, session, activation, interrupt).await;
+    let command = match ended {
+        Ended::Exit(Exit::Returned(result)) => Command::Return(result),
+        Ended::Exit(Exit::Trapped { message }) => Command::Trap { message },
+        Ended::Exit(Exit::Exceeded { limit }) => Command::Exceeded { limit },
+        Ended::Exit(Exit::Misused { message }) => Command::Misuse { message },
+        Ended::Exit(Exit::Stopped) | Ended::Interrupted => return Err(Stopped),
+        Ended::TimedOut => Command::TimedOut,
+    };
+    session.perform(command).await.map(|_| ())
+}
+
+enum Ended {
+    Exit(Exit),
+    /// The open attempt took longer than its step's timeout.
+    TimedOut,
+    /// A person wants the run cancelled.
+    Interrupted,
+}
+
+/// Executes the component; whatever ends it first drops the instance.
+async fn execute(
+    shared: &Arc<Shared>,
+    session: &Arc<Session>,
+    activation: Activation,
+    interrupt: &Notify,
+) -> Ended {
+    let calls: Arc<dyn Calls> = Arc::<Session>::clone(session);
+    let mut deadline = session.deadline();
+    let execution = shared.executor.execute(activation, calls);
+    tokio::pin!(execution);
+    loop {
+        let due = *deadline.borrow_and_update();
+        let timeout = async {
+            match due {
+                Some(at) => shared.clock.until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            exit = &mut execution => return Ended::Exit(exit),
+            () = interrupt.notified() => return Ended::Interrupted,
+            // The session outlives this loop, so the sender is there.
+            _ = deadline.changed() => {}
+            () = timeout => return Ended::TimedOut,
+        }
+    }
+}
+
+/// The component that a run without one is to begin on.
+fn newest(shared: &Shared, run: &Run) -> Option<Newest> {
+    let registry = shared.registry.load();
+    let declared: Option<Declared<'_>> = registry.workflow(&run.workflow);
+    declared.map(|declared| Newest {
+        component: declared.plugin.component,
+        asked: Asked::of(declared.workflow),
+    })
+}
+
+fn activation(run: &Run, event_json: stepwell_core::Json) -> Activation {
+    Activation {
+        run: run.id,
+        workflow: run.workflow.clone(),
+        plugin: run.plugin.clone(),
+        component: run.component_or_fallback(),
+        event: run.event,
+        event_json,
+        seed: run.seed,
+    }
+}
+
+/// Waits until everything is durable; what was not released by a write is given back as it is.
+async fn leave(shared: &Shared, session: &Session, lease: Lease) {
+    // A store that failed has been reported already.
+    let _ = session.durable().await;
+    let (run, status) = session.with(|execution| (execution.run().id, execution.run().status()));
+    match session.over() {
+        Over::Released if status.is_end() => info!(status = status.as_str(), "the run has ended"),
+        Over::Released => debug!(status = status.as_str(), "the run is parked"),
+        Over::No | Over::Lost => {
+            if let Err(error) = shared.store.unclaim(lease, run).await {
+                debug!(%error, "the run could not be given back");
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The engine as a service: started, opened, drained.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stepwell_store::Error as StoreError;
+use tokio::task::JoinHandle;
+use tracing::warn;
+
+use crate::handle::Handle;
+use crate::limits::ACTIVATIONS_MAX_DEFAULT;
+use crate::scheduler::Scheduler;
+use crate::shared::{Phase, Ports, Shared};
+
+/// What may be configured.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Runs executed at once over all workflows.
+    pub activations_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { activations_max: ACTIVATIONS_MAX_DEFAULT }
+    }
+}
+
+/// A started engine. Dropping it stops its tasks; what they had in hand is run again at the next start.
+#[derive(Debug)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    scheduler: JoinHandle<()>,
+}
+
+impl Engine {
+    /// Takes the lease and starts. Nothing is taken in and no run is executed before [`Engine::open`].
+    pub async fn start(ports: Ports, settings: Settings) -> Result<(Self, Handle), StoreError> {
+        let lease = ports.store.acquire().await?;
+        let registry = ports.store.registry().await?;
+        let shared = Arc::new(Shared::new(ports, registry));
+        let scheduler = Scheduler::new(Arc::clone(&shared), lease, settings.activations_max);
+        let scheduler = tokio::spawn(scheduler.run());
+        let handle = Handle::new(Arc::clone(&shared));
+        Ok((Self { shared, scheduler }, handle))
+    }
+
+    /// Takes events in and executes runs from now on.
+    pub fn open(&self) {
+        self.shared.phase.send_if_modified(|phase| {
+            let starting = *phase == Phase::Starting;
+            if starting {
+                *phase = Phase::Open;
+            }
+            starting
+        });
+    }
+
+    /// Resolves once the store cannot keep what it is given, with the reason.
+    pub async fn broken(&self) -> String {
+        let mut phase = self.shared.phase.subscribe();
+        let broken = phase.wait_for(|phase| matches!(phase, Phase::Broken(_))).await;
+        match broken.as_deref() {
+            Ok(Phase::Broken(reason)) => reason.clone(),
+            Ok(_) | Err(_) => "the engine is gone".to_owned(),
+        }
+    }
+
+    /// Takes nothing more in, lets what is being executed end or park within `limit`, and stops.
+    pub async fn stop(mut self, limit: Duration) {
+        self.shared.phase.send_if_modified(|phase| {
+            let broken = matches!(phase, Phase::Broken(_));
+            if !broken {
+                *phase = Phase::Draining;
+            }
+            !broken
+        });
+        let at = self.shared.clock.now().after(limit);
+        tokio::select! {
+            _ = &mut self.scheduler => {}
+            () = self.shared.clock.until(at) => {
+                warn!(active = self.shared.active_runs().len(), "runs are still being executed; they are run again at the next start");
+            }
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.scheduler.abort();
+    }
+}

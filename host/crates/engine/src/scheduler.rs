@@ -1,0 +1,141 @@
+//! Claims due runs as far as there are slots, and sleeps exactly until the next one is due.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use stepwell_core::{Timestamp, WorkflowId};
+use stepwell_store::{Claimed, Error as StoreError, Lease};
+use tokio::task::{Id, JoinSet};
+use tracing::error;
+
+use crate::activation::activate;
+use crate::limits::CLAIM_PAGE;
+use crate::shared::{Phase, Shared};
+use crate::slots::Slots;
+
+/// The one task that starts activations.
+pub(crate) struct Scheduler {
+    shared: Arc<Shared>,
+    lease: Lease,
+    slots: Slots,
+    activations: JoinSet<()>,
+    workflows: HashMap<Id, WorkflowId>,
+    /// Which queue comes first: moves on each round, so that none starves under the host's own limit.
+    first: usize,
+}
+
+/// What a round over the queues found.
+enum Round {
+    /// Runs were claimed: look again at once.
+    Claimed,
+    /// Nothing can begin before then; none if nothing is due at any time.
+    Idle(Option<Timestamp>),
+}
+
+impl Scheduler {
+    pub(crate) fn new(shared: Arc<Shared>, lease: Lease, activations_max: usize) -> Self {
+        Self {
+            shared,
+            lease,
+            slots: Slots::new(activations_max),
+            activations: JoinSet::new(),
+            workflows: HashMap::new(),
+            first: 0,
+        }
+    }
+
+    /// Runs until the host drains or the store fails. Activations under way end by themselves; those
+    /// that do not within the deadline of whoever awaits this are run again at the next start.
+    pub(crate) async fn run(mut self) {
+        let mut phase = self.shared.phase.subscribe();
+        loop {
+            match &*phase.borrow_and_update() {
+                Phase::Starting | Phase::Open => {}
+                Phase::Draining | Phase::Broken(_) => break,
+            }
+            let next = match self.round().await {
+                Ok(Round::Claimed) => continue,
+                Ok(Round::Idle(next)) => next,
+                Err(error) => {
+                    self.shared.broken(&error);
+                    break;
+                }
+            };
+            let shared = Arc::clone(&self.shared);
+            tokio::select! {
+                () = shared.scheduler_wake.notified() => {}
+                () = until(&shared, next) => {}
+                Some(ended) = self.activations.join_next_with_id() => self.ended(ended),
+                _ = phase.changed() => {}
+            }
+            self.collect();
+        }
+        while let Some(ended) = self.activations.join_next_with_id().await {
+            self.ended(ended);
+        }
+    }
+
+    async fn round(&mut self) -> Result<Round, StoreError> {
+        if *self.shared.phase.borrow() == Phase::Starting {
+            return Ok(Round::Idle(None));
+        }
+        let mut queues = self.shared.store.queues().await?;
+        if !queues.is_empty() {
+            self.first = (self.first + 1) % queues.len();
+            queues.rotate_left(self.first);
+        }
+        let now = self.shared.clock.now();
+        let mut claimed = false;
+        let mut next: Option<Timestamp> = None;
+        for (queue, earliest) in queues {
+            let free = self.slots.free(&queue, &self.shared.registry.load());
+            match earliest {
+                Some(at) if free > 0 && at <= now => claimed |= self.claim(&queue, now, free).await?,
+                Some(at) if free > 0 => next = Some(next.map_or(at, |next| next.min(at))),
+                Some(_) | None => {}
+            }
+        }
+        Ok(if claimed { Round::Claimed } else { Round::Idle(next) })
+    }
+
+    async fn claim(&mut self, queue: &WorkflowId, now: Timestamp, free: usize) -> Result<bool, StoreError> {
+        let runs = self.shared.store.claim(self.lease, queue, now, free.min(CLAIM_PAGE)).await?;
+        let some = !runs.is_empty();
+        runs.into_iter().for_each(|run| self.start(run));
+        Ok(some)
+    }
+
+    fn start(&mut self, claimed: Claimed) {
+        let workflow = claimed.run.workflow.clone();
+        self.slots.take(&workflow);
+        let task = self.activations.spawn(activate(Arc::clone(&self.shared), self.lease, claimed));
+        self.workflows.insert(task.id(), workflow);
+    }
+
+    /// Gives back the slots of all activations that have ended meanwhile.
+    fn collect(&mut self) {
+        while let Some(ended) = self.activations.try_join_next_with_id() {
+            self.ended(ended);
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => id,
+            Err(error) => {
+                error!(%error, "an activation ended in a way that it should not; its run waits for the next start");
+                error.id()
+            }
+        };
+        if let Some(workflow) = self.workflows.remove(&id) {
+            self.slots.give_back(&workflow);
+        }
+    }
+}
+
+async fn until(shared: &Shared, next: Option<Timestamp>) {
+    match next {
+        Some(at) => shared.clock.until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -120,7 +120,7 @@ pub async fn one(socket: &mut TcpStream) -> String {
 
 #[track_caller]
 pub fn status(response: &str) -> u16 {
-    let code = response.strip_prefix("HTTP/1.1 ").and_then(|r| r.get(..3));
+    let code = response.strip_prefix("HTTP/1.").and_then(|r| r.get(2..5));
     code.and_then(|c| c.parse().ok())
         .unwrap_or_else(|| panic!("no response: {response:?}"))
 }

@@ -4,6 +4,7 @@
 //! It must not read the environment, parse arguments or print: the host does, and passes in
 //! what is needed.
 
-// pub mod builder;
+pub mod builder;
 pub mod emulators;
-// pub mod watcher;
+mod walk;
+pub mod watcher;

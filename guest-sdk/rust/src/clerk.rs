@@ -32,11 +32,12 @@ use serde_json::{Map, Value};
 
 use crate::Event;
 
-pub use billing::{Fee, PaymentAttempt, Payer, Plan, Subscription, SubscriptionItem};
+pub use billing::{Fee, Payer, PaymentAttempt, Plan, Subscription, SubscriptionItem};
 pub use catalogue::*;
 pub use message::{Email, Sms, WaitlistEntry};
 pub use organization::{
-    Organization, OrganizationDomain, OrganizationInvitation, OrganizationMembership, Permission, PublicUserData, Role,
+    Organization, OrganizationDomain, OrganizationInvitation, OrganizationMembership, Permission,
+    PublicUserData, Role,
 };
 pub use session::{Session, SessionActivity};
 pub use user::{EmailAddress, ExternalAccount, PhoneNumber, User, Verification};
@@ -74,7 +75,10 @@ pub struct Meta {
 
 /// Clerk's part of an event's `meta`; `None` if the event did not come from Clerk.
 pub fn meta<T>(event: &Event<T>) -> Option<Meta> {
-    event.meta.get("clerk").and_then(|meta| Meta::deserialize(meta).ok())
+    event
+        .meta
+        .get("clerk")
+        .and_then(|meta| Meta::deserialize(meta).ok())
 }
 
 #[cfg(test)]

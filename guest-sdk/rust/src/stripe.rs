@@ -23,7 +23,10 @@ pub const VERSION: &str = "2025-09-30.clover";
 /// What a component that uses this module asks for: the host in `STRIPE_BASE_URL` (by default
 /// `https://api.stripe.com`) and the secret `STRIPE_API_KEY`.
 pub fn asks() -> Asks {
-    Asks::new().host("$STRIPE_BASE_URL").secret(API_KEY).var(BASE_URL, "https://api.stripe.com")
+    Asks::new()
+        .host("$STRIPE_BASE_URL")
+        .secret(API_KEY)
+        .var(BASE_URL, "https://api.stripe.com")
 }
 
 /// A customer to be created.
@@ -95,13 +98,16 @@ pub struct Subscription {
 impl Subscription {
     /// When the trial ends, if it has one.
     pub fn trial_ends_at(&self) -> Option<Timestamp> {
-        self.trial_end.map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000)))
+        self.trial_end
+            .map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000)))
     }
 }
 
 impl NewCustomer {
     fn form(&self) -> Form {
-        let form = Form::new().field_opt("email", self.email.as_ref()).field_opt("name", self.name.as_ref());
+        let form = Form::new()
+            .field_opt("email", self.email.as_ref())
+            .field_opt("name", self.name.as_ref());
         form.map("metadata", &self.metadata)
     }
 }
@@ -143,7 +149,11 @@ pub fn create_subscription(subscription: &NewSubscription) -> Result<Subscriptio
 fn post(path: &str, form: &Form) -> Result<Response> {
     let base = config(BASE_URL)?;
     let request = Request::post(&format!("{}{path}", base.trim_end_matches('/')));
-    request.bearer(&secret(API_KEY)).header("stripe-version", VERSION).form(form).send()
+    request
+        .bearer(&secret(API_KEY))
+        .header("stripe-version", VERSION)
+        .form(form)
+        .send()
 }
 
 /// Stripe's error: `{error: {type, code, message, param}}`.
@@ -176,7 +186,11 @@ fn read<T: serde::de::DeserializeOwned>(response: &Response) -> Result<T> {
         return Err(response.failed_for_good(format!("{text} ({why})")));
     }
     let again = matches!(response.status(), 409 | 429 | 500..);
-    Err(if again { response.failed(text) } else { response.failed_for_good(text) })
+    Err(if again {
+        response.failed(text)
+    } else {
+        response.failed_for_good(text)
+    })
 }
 
 impl std::fmt::Display for Problem {
@@ -205,8 +219,17 @@ mod tests {
 
     #[test]
     fn each_status_has_its_meaning() {
-        let cases =
-            [(400, true), (401, true), (402, true), (403, true), (404, true), (409, false), (429, false), (500, false), (503, false)];
+        let cases = [
+            (400, true),
+            (401, true),
+            (402, true),
+            (403, true),
+            (404, true),
+            (409, false),
+            (429, false),
+            (500, false),
+            (503, false),
+        ];
         for (status, is_permanent) in cases {
             let error = failure(status, &[("retry-after", "2")]);
             assert_eq!(error.is_permanent(), is_permanent, "{status}");
@@ -218,8 +241,14 @@ mod tests {
 
     #[test]
     fn a_failure_from_memory_is_for_good() {
-        let error = failure(500, &[("Idempotent-Replayed", "true"), ("retry-after", "2")]);
-        assert!(error.is_permanent() && error.message().contains("stored answer"), "{error}");
+        let error = failure(
+            500,
+            &[("Idempotent-Replayed", "true"), ("retry-after", "2")],
+        );
+        assert!(
+            error.is_permanent() && error.message().contains("stored answer"),
+            "{error}"
+        );
         assert!(!failure(500, &[("idempotent-replayed", "false")]).is_permanent());
         let replayed = Response::of(200, &[("idempotent-replayed", "true")], r#"{"id":"cus_1"}"#);
         assert_eq!(read::<Customer>(&replayed).unwrap().id, "cus_1");
@@ -250,6 +279,9 @@ mod tests {
         let body = r#"{"id":"sub_1","status":"trialing","trial_end":1767225600,"currency":"eur"}"#;
         let subscription: Subscription = read(&Response::of(200, &[], body)).unwrap();
         assert_eq!(subscription.other["currency"], "eur");
-        assert_eq!(subscription.trial_ends_at().unwrap().to_string(), "2026-01-01T00:00:00.000Z");
+        assert_eq!(
+            subscription.trial_ends_at().unwrap().to_string(),
+            "2026-01-01T00:00:00.000Z"
+        );
     }
 }

@@ -7,8 +7,12 @@ pub(crate) fn is_duration(text: &str) -> bool {
     let mut rest = text;
     let mut least = 0;
     while !rest.is_empty() {
-        let Some((unit, after)) = part(rest) else { return false };
-        let Some(place) = UNITS.iter().position(|known| *known == unit) else { return false };
+        let Some((unit, after)) = part(rest) else {
+            return false;
+        };
+        let Some(place) = UNITS.iter().position(|known| *known == unit) else {
+            return false;
+        };
         if place < least {
             return false;
         }
@@ -23,6 +27,8 @@ fn part(text: &str) -> Option<(&str, &str)> {
     if behind.len() == text.len() {
         return None;
     }
-    let end = behind.find(|letter: char| letter.is_ascii_digit()).unwrap_or(behind.len());
+    let end = behind
+        .find(|letter: char| letter.is_ascii_digit())
+        .unwrap_or(behind.len());
     behind.split_at_checked(end)
 }

@@ -24,7 +24,8 @@ use arguments::Arguments;
 /// ```
 ///
 /// The function stays as it is and may be called in tests. Beside it stands a type of the same name, which
-/// `component!` takes: once in each component, for one workflow or several.
+/// `component!` takes: once in each component, for one workflow or several. So do not name it as a type or module
+/// that is in scope, such as `context` or `step`; and if the compiler calls it unused, `component!` is missing.
 ///
 /// Values are literals; durations are text such as `"30s"`, `"1h30m"`, `"7d"`; expressions over `event` are text.
 ///
@@ -53,7 +54,9 @@ use arguments::Arguments;
 pub fn workflow(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let arguments = parse_macro_input!(attribute as Arguments);
     let function = parse_macro_input!(item as ItemFn);
-    expand(arguments, &function).unwrap_or_else(|error| error.to_compile_error()).into()
+    expand(arguments, &function)
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
 }
 
 fn expand(mut arguments: Arguments, function: &ItemFn) -> syn::Result<proc_macro2::TokenStream> {
@@ -83,24 +86,37 @@ fn expand(mut arguments: Arguments, function: &ItemFn) -> syn::Result<proc_macro
 
 fn check_signature(function: &ItemFn) -> syn::Result<()> {
     let signature = &function.sig;
-    let plain = signature.asyncness.is_none() && signature.generics.params.is_empty() && signature.inputs.len() == 1;
+    let plain = signature.asyncness.is_none()
+        && signature.generics.params.is_empty()
+        && signature.inputs.len() == 1;
     if plain {
         return Ok(());
     }
-    Err(syn::Error::new_spanned(signature, "a workflow is a plain function of one event: fn name(event: Event<T>) -> Result<O>"))
+    Err(syn::Error::new_spanned(
+        signature,
+        "a workflow is a plain function of one event: fn name(event: Event<T>) -> Result<O>",
+    ))
 }
 
 /// The first paragraph of a doc comment, in one line.
 fn first_paragraph(attributes: &[Attribute]) -> Option<String> {
     let lines = attributes.iter().filter_map(doc_line);
-    let paragraph: Vec<_> = lines.map(|line| line.trim().to_owned()).take_while(|line| !line.is_empty()).collect();
+    let paragraph: Vec<_> = lines
+        .map(|line| line.trim().to_owned())
+        .take_while(|line| !line.is_empty())
+        .collect();
     Some(paragraph.join(" ")).filter(|text| !text.is_empty())
 }
 
 fn doc_line(attribute: &Attribute) -> Option<String> {
-    let Meta::NameValue(pair) = &attribute.meta else { return None };
+    let Meta::NameValue(pair) = &attribute.meta else {
+        return None;
+    };
     match &pair.value {
-        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if pair.path.is_ident("doc") => Some(text.value()),
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) if pair.path.is_ident("doc") => Some(text.value()),
         _ => None,
     }
 }

@@ -1,6 +1,12 @@
 //! Sources become components, with the real cargo and without a network: the SDK here is an
 //! empty crate of that name.
-#![allow(clippy::unwrap_used, reason = "a failed assumption fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failed assumption fails the test"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;

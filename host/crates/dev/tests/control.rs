@@ -1,4 +1,11 @@
 //! The control API, the outbox pages, and the emulators as a process would run them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failed assumption fails the test"
+)]
 
 mod support;
 

@@ -1,5 +1,12 @@
 //! What a request must look like: one Host, one framing, a bounded head. Raw bytes in,
 //! raw bytes out, since no decent client would send these.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failed assumption fails the test"
+)]
 
 mod support;
 

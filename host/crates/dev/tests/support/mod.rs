@@ -4,6 +4,9 @@
     unreachable_pub,
     missing_debug_implementations,
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
     reason = "each test file uses a part of it; a failed assumption fails the test"
 )]
 

@@ -1,7 +1,12 @@
 //! A listener with small deadlines and raw sockets to torment it with. Must not contain tests.
 #![allow(
     dead_code,
+    unreachable_pub,
+    missing_debug_implementations,
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
     reason = "each test file uses a part of it; a failed assumption fails the test"
 )]
 

@@ -1,0 +1,40 @@
+//! The admin door: what every request passes before a handler sees it, and what every answer carries.
+//! The Host allow-list stands before this, at the listener.
+
+mod auth;
+mod headers;
+mod negotiate;
+mod request_id;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::csrf::{CsrfLayer, ProtectionError};
+
+use crate::problem::Problem;
+use crate::state::App;
+
+pub use auth::{Auth, Required, SessionKey};
+pub(crate) use auth::{log_in, log_out, login_page};
+
+/// Puts the door before every route and the fallback that `router` has by now.
+pub(crate) fn guard(router: Router, app: &App) -> Router {
+    let router = router
+        .layer(from_fn_with_state(app.clone(), auth::demand))
+        .layer(CsrfLayer::new().with_rejection_response(cross_site))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app.clone(), negotiate::as_page));
+    headers::add(router).layer(from_fn_with_state(app.clone(), request_id::mark))
+}
+
+fn cross_site(_: ProtectionError) -> Response {
+    let detail = "a request that changes something must come from this dashboard or from no page at all";
+    Problem::new(StatusCode::FORBIDDEN, "cross_site", detail).into_response()
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    tracing::error!("a handler of the API panicked");
+    Problem::internal("this is a bug: the handler panicked").into_response()
+}

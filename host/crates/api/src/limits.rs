@@ -1,0 +1,35 @@
+//! The API's bounds, with their arithmetic.
+
+use std::time::Duration;
+
+/// A request's body: 5,000 events of 3 kB, or a dozen of the largest.
+pub const BODY_BYTES_MAX: usize = 16 << 20;
+/// Events in one request.
+pub const EVENTS_MAX: usize = 5_000;
+/// Events of one request that are on their way to disk at once: they share a sync.
+pub const EVENTS_AT_ONCE: usize = 256;
+/// Events of all requests here that are on their way at once: half of the engine's places, so that
+/// the other half is always left to webhooks.
+pub const INGESTS_AT_ONCE: usize = stepwell_engine::limits::INGESTS_IN_FLIGHT_MAX / 2;
+/// Rows in a page unless asked for otherwise; the most is `stepwell_store::limits::PAGE_MAX`.
+pub const PAGE_DEFAULT: usize = 50;
+/// Pages of the store that are read to fill one page, where a filter sees what the store does not.
+pub const READS_MAX: usize = 8;
+/// An output that a list shows; a longer one is left to the run itself. 200 rows hold 3 MiB at most.
+pub const LISTED_OUTPUT_BYTES_MAX: usize = 16 << 10;
+/// A query parameter's or form field's value, save for a payload.
+pub const VALUE_BYTES_MAX: usize = 512;
+/// Statuses, names and the like in one repeated parameter.
+pub const VALUES_MAX: usize = 20;
+/// Steps that a page shows; the rest is in the journal.
+pub const STEPS_SHOWN_MAX: usize = 500;
+/// JSON text that a page shows, bytes; the rest is in the API.
+pub const SHOWN_JSON_BYTES_MAX: usize = 64 << 10;
+/// Rejected deliveries that are shown.
+pub const REJECTIONS_SHOWN_MAX: usize = 200;
+/// A session, from its sign-in on.
+pub const SESSION_TTL: Duration = Duration::from_secs(12 * 3600);
+/// A token as it is posted, bytes.
+pub const TOKEN_BYTES_MAX: usize = 512;
+/// A request's id as the client names it, characters.
+pub const REQUEST_ID_MAX: usize = 128;

@@ -1,0 +1,213 @@
+//! Events: the list, and one with what it started and what it did not.
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::{Markup, html};
+use stepwell_core::{Event, EventId, Timestamp};
+use stepwell_store::{Cursor, Page};
+
+use super::json;
+use super::parts::{self, Flash, ago, empty, exact, pager, short_id, status_chip};
+use crate::problem::Problem;
+use crate::query::{Id, Params};
+use crate::read::{self, EventQuery, Shown};
+use crate::state::App;
+use crate::view::skipped;
+
+/// Rows in a page: each is read with its runs.
+const ROWS: usize = 25;
+
+/// What the list shows.
+struct View {
+    query: EventQuery,
+    rows: Vec<(Event, Vec<Shown>)>,
+    next: Option<Cursor>,
+    is_first: bool,
+    now: Timestamp,
+}
+
+/// `GET /events`.
+pub(super) async fn page(State(app): State<App>, mut params: Params) -> Result<Response, Problem> {
+    let (query, page) = (EventQuery::read(&mut params)?, params.page()?);
+    params.done()?;
+    let page = Page { limit: page.limit.min(ROWS), ..page };
+    let (events, next) = read::events(&app, &query, page).await?;
+    let mut rows = Vec::with_capacity(events.len());
+    for event in events {
+        let runs = read::runs_of(&app, event.id).await?;
+        rows.push((event, runs));
+    }
+    let view = View { query, rows, next, is_first: page.after.is_none(), now: app.now() };
+    Ok(app.inner().layout.respond(
+        "Events",
+        html! {
+            div class="head" { h1 { "Events" } (quick_send(&app)) }
+            (filter(&view))
+            div #events data-live[view.is_first] { (table(&view)) }
+        },
+    ))
+}
+
+/// One press for a sample as it is.
+fn quick_send(app: &App) -> Markup {
+    html! {
+        div class="actions" {
+            @if app.samples.iter().next().is_some() {
+                form class="inline" method="post" action="/events/sample" {
+                    label class="hidden" for="sample" { "Sample" }
+                    select #sample name="sample" {
+                        @for sample in app.samples.iter() { option value=(sample.name) { (sample.name) } }
+                    }
+                    button { "Send sample" }
+                }
+            }
+            a class="button primary" href="/events/new" { "Send a test event" }
+        }
+    }
+}
+
+fn filter(view: &View) -> Markup {
+    html! {
+        form class="filters" method="get" action="/events" {
+            label for="name" { "Name" }
+            input #name name="name" placeholder="clerk/user.created" value=[view.query.filter.name.as_deref()];
+            button { "Filter" }
+            @if view.query.filter.name.is_some() { a class="filter" href="/events" { "Clear ×" } }
+        }
+    }
+}
+
+fn kept(query: &EventQuery) -> Vec<(&'static str, String)> {
+    let filter = &query.filter;
+    let pairs = [("name", &filter.name), ("source", &filter.source), ("external_id", &filter.external_id)];
+    pairs.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
+}
+
+fn table(view: &View) -> Markup {
+    if view.rows.is_empty() {
+        return empty("No events", html! { "Webhooks and test events appear here. " a href="/events/new" { "Send a test event" } });
+    }
+    html! {
+        div class="scroll" {
+            table class="list" {
+                caption class="hidden" { "Events, newest first" }
+                thead {
+                    tr {
+                        th scope="col" { "Event" }
+                        th scope="col" { "Runs" }
+                        th scope="col" { "Source" }
+                        th scope="col" { "Sender's id" }
+                        th scope="col" { "Received" }
+                    }
+                }
+                tbody {
+                    @for (event, runs) in &view.rows {
+                        tr {
+                            td { a class="row" href={ "/events/" (event.id) } { (event.name) } " " (short_id(event.id)) }
+                            td { (dots(runs)) }
+                            td { (event.source) }
+                            td class="cut" { @if let Some(id) = &event.external_id { code title=(id) { (id) } } @else { span class="muted" { "–" } } }
+                            td { (ago(event.received_at, view.now)) }
+                        }
+                    }
+                }
+            }
+        }
+        (pager("/events", &kept(&view.query), view.next, view.is_first))
+    }
+}
+
+/// A dot for each run that an event started.
+fn dots(runs: &[Shown]) -> Markup {
+    html! {
+        @if runs.is_empty() { span class="muted" { "none" } }
+        span class="dots" {
+            @for shown in runs.iter().take(10) {
+                a class={ "over dot " (shown.status.as_str()) } href={ "/runs/" (shown.run.id) }
+                    title={ (shown.run.workflow) ": " (shown.status.as_str()) }
+                    aria-label={ (shown.run.workflow) ": " (shown.status.as_str()) } {}
+            }
+            @if runs.len() > 10 { span class="muted" { "+" (runs.len() - 10) } }
+        }
+    }
+}
+
+/// `GET /events/{id}`.
+pub(super) async fn one(State(app): State<App>, Id(id): Id<EventId>, mut params: Params) -> Result<Response, Problem> {
+    let (flash, reveal) = (Flash::read(&mut params)?, params.flag("reveal")?);
+    params.done()?;
+    let event = app.store.event(id).await?.ok_or_else(|| Problem::no_event(id))?;
+    let runs = read::runs_of(&app, id).await?;
+    if reveal {
+        tracing::info!(event = %id, by = "dashboard", "an event's data are shown unmasked");
+    }
+    Ok(app.inner().layout.respond(
+        &event.name,
+        html! {
+            nav class="crumbs" aria-label="Breadcrumb" { a href="/events" { "Events" } span aria-hidden="true" { "/" } code { (id) } }
+            (parts::flash(flash))
+            div class="head" { h1 { (event.name) } }
+            (facts(&event, app.now()))
+            div #started data-live { (started(&app, &event, &runs)) }
+            (payload(&app, &event, reveal))
+        },
+    ))
+}
+
+fn facts(event: &Event, now: Timestamp) -> Markup {
+    html! {
+        dl class="facts" {
+            div { dt { "Source" } dd { (event.source) } }
+            @if let Some(id) = &event.external_id { div { dt { "Sender's id" } dd { code { (id) } } } }
+            div { dt { "Received" } dd { (ago(event.received_at, now)) } }
+            div { dt { "Happened" } dd { (exact(event.ts)) } }
+            @if let Some(at) = event.not_before { div { dt { "Runs start from" } dd { (exact(at)) } } }
+            @if let Some(v) = &event.v { div { dt { "Version" } dd { (v) } } }
+        }
+    }
+}
+
+fn started(app: &App, event: &Event, runs: &[Shown]) -> Markup {
+    let registry = app.handle.registry();
+    let others: Vec<_> = registry
+        .workflows()
+        .filter(|declared| runs.iter().all(|shown| shown.run.workflow != declared.workflow.id))
+        .collect();
+    html! {
+        section aria-labelledby="runs" {
+            h2 #runs { "Runs that it started" span class="count" { (runs.len()) } }
+            @if runs.is_empty() { p class="muted" { "None." } } @else {
+                ul class="rows" {
+                    @for shown in runs {
+                        li { (status_chip(shown.status)) a href={ "/runs/" (shown.run.id) } { (shown.run.workflow) } (short_id(shown.run.id)) }
+                    }
+                }
+            }
+        }
+        @if !others.is_empty() {
+            section aria-labelledby="others" {
+                h2 #others { "Workflows that it did not start" span class="count" { (others.len()) } }
+                dl class="reasons" {
+                    @for declared in others { div { dt { (declared.workflow.id) } dd { (skipped(event, declared)) } } }
+                }
+            }
+        }
+    }
+}
+
+fn payload(app: &App, event: &Event, reveal: bool) -> Markup {
+    let is_covered = app.redactions.covers(&event.name);
+    let data = if is_covered && !reveal { app.redactions.masked(event) } else { event.data.clone() };
+    let whole = format!("/api/v1/events/{}", event.id);
+    html! {
+        section aria-labelledby="data" {
+            div class="head" {
+                h2 #data { "Data" }
+                @if is_covered && !reveal { a class="button" href={ "/events/" (event.id) "?reveal=true" } { "Show personal data" } }
+                @if is_covered && reveal { a class="button" href={ "/events/" (event.id) } { "Mask personal data" } }
+            }
+            (json::block(&data, &whole))
+            @if event.meta.as_str() != "{}" { h3 { "From the source" } (json::block(&event.meta, &whole)) }
+        }
+    }
+}

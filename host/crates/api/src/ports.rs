@@ -1,0 +1,120 @@
+//! What the API shows of parts that it may not depend on: the host fills these in.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use serde::Serialize;
+use stepwell_core::{Digest, EventId, Json, Timestamp};
+
+/// The plugin folder as the host sees it.
+pub trait PluginDirectory: Debug + Send + Sync + 'static {
+    /// Every file that is, or was, in the folder.
+    fn plugins(&self) -> Vec<PluginView>;
+}
+
+/// One plugin's file and what became of it.
+#[derive(Clone, Debug)]
+pub struct PluginView {
+    /// The file's stem.
+    pub name: String,
+    pub file: String,
+    /// None until its bytes were read.
+    pub digest: Option<Digest>,
+    pub state: PluginState,
+    /// Since when it is in that state.
+    pub since: Timestamp,
+    pub granted: Granted,
+}
+
+/// What became of a plugin's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PluginState {
+    /// It is being read, compiled and checked.
+    Loading,
+    /// Its workflows are in service.
+    Ready,
+    /// It is not in service; an earlier component of its name may be.
+    Failed { reason: String },
+}
+
+/// What an operator lets a plugin reach. Names of secrets only, never their values.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Granted {
+    pub hosts: Vec<String>,
+    pub secrets: Vec<String>,
+    pub vars: BTreeMap<String, String>,
+    /// Such as `5/s`.
+    pub rate: Option<String>,
+    pub allow_private: bool,
+}
+
+/// Deliveries that were refused at the intake.
+pub trait RejectionLog: Debug + Send + Sync + 'static {
+    /// The latest ones, newest first.
+    fn recent(&self, limit: usize) -> Vec<RejectionView>;
+
+    /// How many there were, by source and reason, since the host's start.
+    fn counts(&self) -> Vec<RejectionCount>;
+}
+
+/// One refused delivery. Nothing of its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectionView {
+    pub at: Timestamp,
+    pub source: String,
+    /// A stable code, such as `bad_signature`.
+    pub reason: String,
+    /// The same for people.
+    pub detail: String,
+    /// The HTTP status that the sender was answered with.
+    pub status: u16,
+    /// Whether a person should look at it.
+    pub alert: bool,
+    pub peer: Option<String>,
+    /// The sender's id of the delivery.
+    pub external_id: Option<String>,
+    /// The event that an id in conflict belongs to.
+    pub event: Option<EventId>,
+}
+
+/// How often a source's deliveries were refused for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectionCount {
+    /// None for all names that are no source's.
+    pub source: Option<String>,
+    pub reason: String,
+    pub count: u64,
+    pub last_at: Timestamp,
+}
+
+/// Events to try things out with.
+#[derive(Clone, Debug, Default)]
+pub struct Samples(Vec<Sample>);
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The event's name, `clerk/user.created`.
+    pub name: String,
+    /// What the sender's delivery looks like as a whole.
+    pub envelope: Json,
+    /// The event's data.
+    pub data: Json,
+}
+
+impl Samples {
+    /// These samples, in this order.
+    pub const fn new(samples: Vec<Sample>) -> Self {
+        Self(samples)
+    }
+
+    /// The samples in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &Sample> {
+        self.0.iter()
+    }
+
+    /// The first sample of this event name.
+    pub fn named(&self, name: &str) -> Option<&Sample> {
+        self.0.iter().find(|sample| sample.name == name)
+    }
+}

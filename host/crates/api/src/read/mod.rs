@@ -1,0 +1,9 @@
+//! Reads that pages and the JSON API share. Must not change anything.
+
+mod events;
+mod prefix;
+mod runs;
+
+pub(crate) use events::{EventQuery, list as events, runs_of};
+pub(crate) use prefix::IdRange;
+pub(crate) use runs::{RunQuery, Shown, list as runs, shown_status};

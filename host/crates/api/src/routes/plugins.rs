@@ -1,0 +1,41 @@
+//! `plugins` and `webhooks/rejections`: what the host tells of its folder and its intake.
+
+use axum::Json as Body;
+use axum::extract::{Path, State};
+use http::StatusCode;
+use stepwell_store::Page;
+
+use crate::problem::Problem;
+use crate::query::Params;
+use crate::state::App;
+use crate::view::{List, PluginJson, RejectionsJson, merged};
+
+/// `GET plugins`.
+pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Body<List<PluginJson>>, Problem> {
+    params.done()?;
+    let registry = app.handle.registry();
+    Ok(Body(List::whole(merged(app.plugins.plugins(), &registry).iter().map(PluginJson::of).collect())))
+}
+
+/// `GET plugins/{name}`.
+pub(super) async fn one(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    params: Params,
+) -> Result<Body<PluginJson>, Problem> {
+    params.done()?;
+    let registry = app.handle.registry();
+    let plugins = merged(app.plugins.plugins(), &registry);
+    let plugin = plugins.iter().find(|plugin| plugin.name() == name);
+    let missing = || Problem::new(StatusCode::NOT_FOUND, "plugin_not_found", "there is no plugin of this name");
+    plugin.map(|plugin| Body(PluginJson::of(plugin))).ok_or_else(missing)
+}
+
+/// `GET webhooks/rejections`: the latest ones the host remembers, on one page.
+pub(super) async fn rejections(State(app): State<App>, mut params: Params) -> Result<Body<RejectionsJson>, Problem> {
+    let Page { limit, .. } = params.page()?;
+    params.done()?;
+    let items = app.rejections.recent(limit).into_iter().map(Into::into).collect();
+    let counts = app.rejections.counts().into_iter().map(Into::into).collect();
+    Ok(Body(RejectionsJson { items, next_cursor: None, counts }))
+}

@@ -1,0 +1,88 @@
+//! `runs`: listed, shown, steered.
+
+use axum::Json as Body;
+use axum::extract::State;
+use http::StatusCode;
+use serde::Serialize;
+use stepwell_core::RunId;
+use stepwell_core::run::{Status, Wish};
+use stepwell_store::{Page, RunDetail};
+
+use crate::problem::Problem;
+use crate::query::{Id, Params};
+use crate::read::{self, RunQuery, Shown, shown_status};
+use crate::state::App;
+use crate::view::{EntryView, List, RunView, listed};
+
+/// `GET runs`.
+pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<Body<List<RunView>>, Problem> {
+    let (query, page) = (RunQuery::read(&mut params)?, params.page()?);
+    params.done()?;
+    let (runs, next) = read::runs(&app, &query, page).await?;
+    Ok(Body(List::new(runs.iter().map(listed).collect(), next)))
+}
+
+async fn detail(app: &App, id: RunId) -> Result<(RunDetail, Status), Problem> {
+    let detail = app.store.run(id).await?.ok_or_else(|| Problem::no_run(id))?;
+    let status = shown_status(&detail.run, &app.handle.active(), app.now());
+    Ok((detail, status))
+}
+
+/// `GET runs/{id}`.
+pub(super) async fn one(
+    State(app): State<App>,
+    Id(id): Id<RunId>,
+    params: Params,
+) -> Result<Body<RunView>, Problem> {
+    params.done()?;
+    let (detail, status) = detail(&app, id).await?;
+    Ok(Body(RunView::whole(&Shown { run: detail.run, status }, &detail.journal)))
+}
+
+/// `GET runs/{id}/journal`: its entries in their order; the cursor is the index of the last one.
+pub(super) async fn journal(
+    State(app): State<App>,
+    Id(id): Id<RunId>,
+    mut params: Params,
+) -> Result<Body<List<EntryView>>, Problem> {
+    let after = params.parsed("cursor", str::parse::<usize>)?;
+    let Page { limit, .. } = params.page()?;
+    params.done()?;
+    let (detail, status) = detail(&app, id).await?;
+    let skip = after.map_or(0, |after| after.saturating_add(1));
+    let items: Vec<_> = detail.journal.iter().skip(skip).take(limit).collect();
+    let end = skip.saturating_add(items.len());
+    let next_cursor = (end < detail.journal.len() && end > 0).then(|| end.saturating_sub(1).to_string());
+    let items = items.into_iter().map(|entry| EntryView::of(entry, status)).collect();
+    Ok(Body(List { items, next_cursor }))
+}
+
+/// What was wished for is on disk; the run takes it up at its next call.
+#[derive(Debug, Serialize)]
+pub(super) struct Wished {
+    id: RunId,
+    wish: Wish,
+}
+
+async fn wish(app: &App, run: RunId, params: Params, wish: Wish) -> Result<(StatusCode, Body<Wished>), Problem> {
+    params.done()?;
+    app.handle.control(run, wish, "api").await?;
+    Ok((StatusCode::ACCEPTED, Body(Wished { id: run, wish })))
+}
+
+type Accepted = Result<(StatusCode, Body<Wished>), Problem>;
+
+/// `POST runs/{id}/cancel`.
+pub(super) async fn cancel(State(app): State<App>, Id(id): Id<RunId>, params: Params) -> Accepted {
+    wish(&app, id, params, Wish::Cancel).await
+}
+
+/// `POST runs/{id}/wake-now`.
+pub(super) async fn wake_now(State(app): State<App>, Id(id): Id<RunId>, params: Params) -> Accepted {
+    wish(&app, id, params, Wish::Wake).await
+}
+
+/// `POST runs/{id}/resume`.
+pub(super) async fn resume(State(app): State<App>, Id(id): Id<RunId>, params: Params) -> Accepted {
+    wish(&app, id, params, Wish::Resume).await
+}

@@ -1,0 +1,29 @@
+//! `workflows`: those in service.
+
+use axum::Json as Body;
+use axum::extract::{Path, State};
+use http::StatusCode;
+
+use crate::problem::Problem;
+use crate::query::Params;
+use crate::state::App;
+use crate::view::{List, WorkflowView};
+
+/// `GET workflows`: all of them, by plugin.
+pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Body<List<WorkflowView>>, Problem> {
+    params.done()?;
+    Ok(Body(List::whole(app.handle.registry().workflows().map(WorkflowView::of).collect())))
+}
+
+/// `GET workflows/{id}`.
+pub(super) async fn one(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    params: Params,
+) -> Result<Body<WorkflowView>, Problem> {
+    params.done()?;
+    let registry = app.handle.registry();
+    let declared = id.parse().ok().and_then(|id| registry.workflow(&id));
+    let missing = || Problem::new(StatusCode::NOT_FOUND, "workflow_not_found", "no plugin in service declares this workflow");
+    declared.map(|declared| Body(WorkflowView::of(declared))).ok_or_else(missing)
+}

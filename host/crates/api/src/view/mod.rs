@@ -1,0 +1,38 @@
+//! What the API answers, as types. Must not read or decide anything.
+
+mod event;
+mod plugin;
+mod run;
+mod step;
+mod time;
+mod workflow;
+
+use serde::Serialize;
+use stepwell_store::Cursor;
+
+use crate::query::cursor_text;
+
+pub(crate) use event::EventView;
+pub(crate) use plugin::{Loaded, PluginJson, RejectionsJson, merged};
+pub(crate) use run::{RunView, listed};
+pub(crate) use step::{EntryView, StepStatus, StepView};
+pub(crate) use time::At;
+pub(crate) use workflow::{WorkflowView, skipped};
+
+/// A page of a list.
+#[derive(Debug, Serialize)]
+pub(crate) struct List<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+impl<T> List<T> {
+    pub(crate) fn new(items: Vec<T>, next: Option<Cursor>) -> Self {
+        Self { items, next_cursor: next.map(cursor_text) }
+    }
+
+    /// A list that has one page.
+    pub(crate) const fn whole(items: Vec<T>) -> Self {
+        Self { items, next_cursor: None }
+    }
+}

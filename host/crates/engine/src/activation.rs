@@ -84,7 +84,7 @@ async fn execute(
         let due = *deadline.borrow_and_update();
         let timeout = async {
             match due {
-                Some(at) => shared.clock.until(at).await,
+                Some(at) => shared.clock.pause(at.since(shared.clock.now())).await,
                 None => std::future::pending().await,
             }
         };

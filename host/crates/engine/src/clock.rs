@@ -4,6 +4,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use stepwell_core::Timestamp;
@@ -17,6 +18,9 @@ pub trait Clock: Debug + Send + Sync + 'static {
 
     /// Resolves once [`Clock::now`] is at least `at`: never early, also when the clock is set back.
     async fn until(&self, at: Timestamp);
+
+    /// Resolves once this much time has passed, however the wall clock is set meanwhile.
+    async fn pause(&self, duration: Duration);
 }
 
 /// Random bytes for ids.
@@ -41,7 +45,7 @@ impl SimulatedClock {
     }
 
     /// Moves the clock on.
-    pub fn advance(&self, by: std::time::Duration) {
+    pub fn advance(&self, by: Duration) {
         self.now.send_modify(|now| *now = now.after(by));
     }
 }
@@ -56,6 +60,10 @@ impl Clock for SimulatedClock {
         let mut now = self.now.subscribe();
         // The sender lives as long as self, so this cannot fail.
         let _ = now.wait_for(|now| *now >= at).await;
+    }
+
+    async fn pause(&self, duration: Duration) {
+        self.until(self.now().after(duration)).await;
     }
 }
 
@@ -97,6 +105,10 @@ impl<C: Clock> Clock for OffsetClock<C> {
                 _ = moved.changed() => {}
             }
         }
+    }
+
+    async fn pause(&self, duration: Duration) {
+        self.inner.pause(duration).await;
     }
 }
 

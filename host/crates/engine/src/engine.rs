@@ -74,10 +74,9 @@ impl Engine {
             }
             !broken
         });
-        let at = self.shared.clock.now().after(limit);
         tokio::select! {
             _ = &mut self.scheduler => {}
-            () = self.shared.clock.until(at) => {
+            () = self.shared.clock.pause(limit) => {
                 warn!(active = self.shared.active_runs().len(), "runs are still being executed; they are run again at the next start");
             }
         }

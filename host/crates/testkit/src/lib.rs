@@ -1,10 +1,12 @@
 //! What tests build upon: a store in memory that is obviously right, a store that fails on demand, and
 //! plugins out of thin air. A dev-dependency only; nothing here may reach the host.
 
+mod executor;
 mod fault;
 mod memory;
 mod plugins;
 
+pub use executor::{Outcome, ScriptedExecutor, step};
 pub use fault::FaultStore;
 pub use memory::MemoryStore;
 pub use plugins::{DeclaredWorkflow, plugin, plugin_of};

@@ -1,0 +1,121 @@
+//! Nothing leaves before its cause is durable; what is durable is never done again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use stepwell_core::run::Status;
+use stepwell_engine::{IngestError, Ingested};
+use stepwell_testkit::{FaultStore, MemoryStore, ScriptedExecutor, plugin, step};
+
+use crate::bench::{Bench, delivery, draft, json, patiently};
+
+/// Two steps; the second hangs the first time.
+fn hangs_once(executed: &[Arc<AtomicUsize>; 2]) -> ScriptedExecutor {
+    let executed = executed.clone();
+    ScriptedExecutor::new().on("a", move |_, calls| {
+        let [one, two] = executed.clone();
+        async move {
+            let first = step(&*calls, "one", |_| async {
+                one.fetch_add(1, Ordering::SeqCst);
+                Ok(json("1"))
+            });
+            let _ = first.await?;
+            let second = step(&*calls, "two", |_| async {
+                if two.fetch_add(1, Ordering::SeqCst) == 0 {
+                    std::future::pending::<()>().await;
+                }
+                Ok(json("2"))
+            });
+            Ok(second.await?)
+        }
+    })
+}
+
+#[tokio::test]
+async fn after_a_crash_a_stored_step_is_not_executed_again_and_the_open_one_is() {
+    let executed = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
+    let store = Arc::new(MemoryStore::new());
+    let executor = hangs_once(&executed);
+    let bench = Bench::on(Arc::<MemoryStore>::clone(&store), executor.clone()).await;
+    bench.register(plugin("p", &[("a", &["e"])])).await;
+    let run = bench.send("e").await[0];
+    patiently(async {
+        while executed[1].load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    drop(bench);
+    let bench = Bench::on(Arc::new(store.after_crash()), executor).await;
+    assert_eq!(bench.output(run).await, "2");
+    assert_eq!(executed.map(|count| count.load(Ordering::SeqCst)), [1, 2]);
+    assert_eq!(bench.run(run).await.journal[1].attempts().len(), 1, "a crash is no attempt");
+}
+
+#[tokio::test]
+async fn a_request_is_held_until_what_it_has_seen_is_durable() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let executor = ScriptedExecutor::new().on("a", {
+        let sent = Arc::clone(&sent);
+        move |_, calls| {
+            let sent = Arc::clone(&sent);
+            async move {
+                let _ = step(&*calls, "pure", |_| async { Ok(json("1")) }).await?;
+                let permits = Arc::clone(&calls);
+                let asks = step(&*calls, "asks", move |token| async move {
+                    if permits.permit(token).await.is_ok() {
+                        sent.fetch_add(1, Ordering::SeqCst);
+                    }
+                    Ok(json("2"))
+                });
+                Ok(asks.await?)
+            }
+        }
+    });
+    let store = Arc::new(MemoryStore::new());
+    let bench = Bench::on(Arc::<MemoryStore>::clone(&store), executor).await;
+    bench.register(plugin("p", &[("a", &["e"])])).await;
+    let run = bench.send("e").await[0];
+    store.hold_syncs();
+    let second = {
+        let handle = bench.handle.clone();
+        tokio::spawn(async move { handle.ingest(draft("e")).await })
+    };
+    let held = tokio::time::timeout(Duration::from_millis(100), async {
+        loop {
+            if sent.load(Ordering::SeqCst) > 1 || second.is_finished() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(held.await.is_err(), "nothing of the second event may leave while syncs are held");
+    store.release_syncs();
+    assert!(matches!(second.await.unwrap().unwrap(), Ingested::Created { .. }));
+    assert_eq!(bench.output(run).await, "2");
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_keep_is_said_and_nothing_more_is_taken_in() {
+    let store = Arc::new(FaultStore::over(MemoryStore::new()));
+    let bench = Bench::on(Arc::<FaultStore<MemoryStore>>::clone(&store), ScriptedExecutor::new()).await;
+    bench.register(plugin("p", &[("a", &["e"])])).await;
+    store.crash();
+    let refused = bench.handle.ingest(delivery("msg_1")).await.unwrap_err();
+    assert!(matches!(refused, IngestError::Unavailable(_)), "{refused}");
+    assert!(bench.handle.accepting().is_err());
+    assert!(patiently(bench.engine.broken()).await.contains("store"));
+}
+
+#[tokio::test]
+async fn a_host_that_stops_takes_nothing_in_and_lets_runs_end() {
+    let executor = ScriptedExecutor::new().on("a", |_, _| async { Ok(Ok(json("1"))) });
+    let bench = Bench::with(plugin("p", &[("a", &["e"])]), executor).await;
+    let run = bench.send("e").await[0];
+    patiently(bench.engine.stop(Duration::from_secs(5))).await;
+    let refused = bench.handle.ingest(draft("e")).await.unwrap_err();
+    assert!(matches!(refused, IngestError::Unavailable(_)), "{refused}");
+    let status = bench.store.run(run).await.unwrap().unwrap().run.status();
+    assert!(matches!(status, Status::Completed | Status::Queued), "{status:?}");
+}

@@ -1,0 +1,62 @@
+//! What people want of runs: cancel, wake.
+
+use stepwell_core::journal::{EntryState, WokenBy};
+use stepwell_core::run::{State, Status, Wish};
+use stepwell_engine::ControlError;
+use stepwell_testkit::{ScriptedExecutor, plugin, step};
+
+use crate::bench::{Bench, DAY, json, patiently};
+
+fn naps() -> ScriptedExecutor {
+    ScriptedExecutor::new().on("a", |_, calls| async move {
+        calls.sleep("nap".into(), DAY).await?;
+        Ok(Ok(json("1")))
+    })
+}
+
+#[tokio::test]
+async fn a_woken_run_goes_on_now_and_says_who_woke_it() {
+    let bench = Bench::with(plugin("p", &[("a", &["e"])]), naps()).await;
+    let run = bench.send("e").await[0];
+    bench.status(run, Status::Sleeping).await;
+    bench.handle.control(run, Wish::Wake, "ada").await.unwrap();
+    assert_eq!(bench.output(run).await, "1");
+    let journal = bench.run(run).await.journal;
+    assert!(matches!(&journal[0].state, EntryState::Awake { by: WokenBy::Person(name), .. } if name == "ada"));
+}
+
+#[tokio::test]
+async fn a_sleeping_run_is_cancelled_at_once_and_stays_so() {
+    let bench = Bench::with(plugin("p", &[("a", &["e"])]), naps()).await;
+    let run = bench.send("e").await[0];
+    bench.status(run, Status::Sleeping).await;
+    bench.handle.control(run, Wish::Cancel, "ada").await.unwrap();
+    let cancelled = bench.status(run, Status::Cancelled).await;
+    assert!(matches!(cancelled.run.state, State::Cancelled { by } if by == "ada"));
+    let again = bench.handle.control(run, Wish::Wake, "ada").await.unwrap_err();
+    assert!(matches!(again, ControlError::NotNow { .. }), "{again}");
+}
+
+#[tokio::test]
+async fn a_run_that_hangs_in_a_step_can_be_cancelled() {
+    let executor = ScriptedExecutor::new()
+        .on("a", |_, calls| async move { Ok(step(&*calls, "hang", |_| std::future::pending()).await?) });
+    let bench = Bench::with(plugin("p", &[("a", &["e"])]), executor).await;
+    let run = bench.send("e").await[0];
+    patiently(async {
+        while !bench.handle.active().contains(&run) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    bench.handle.control(run, Wish::Cancel, "ada").await.unwrap();
+    bench.status(run, Status::Cancelled).await;
+}
+
+#[tokio::test]
+async fn nobody_can_wake_what_does_not_exist() {
+    let bench = Bench::with(plugin("p", &[("a", &["e"])]), naps()).await;
+    let nobody = stepwell_core::RunId::from_bytes([9; 16]);
+    let error = bench.handle.control(nobody, Wish::Wake, "ada").await.unwrap_err();
+    assert!(matches!(error, ControlError::NoSuchRun(_)), "{error}");
+}

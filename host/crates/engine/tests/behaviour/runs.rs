@@ -1,0 +1,147 @@
+//! Events become runs, runs end, limits hold.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use stepwell_core::journal::StepError;
+use stepwell_core::run::{ErrorKind, State, Status};
+use stepwell_engine::{Exit, IngestError, Ingested, RegisterError};
+use stepwell_testkit::{DeclaredWorkflow, ScriptedExecutor, plugin, plugin_of, step};
+use tokio::sync::Semaphore;
+
+use crate::bench::{Bench, delivery, draft, event_of, json, patiently};
+
+#[tokio::test]
+async fn an_event_starts_one_run_of_each_matching_workflow() {
+    let executor = ScriptedExecutor::new()
+        .on("a", |_, _| async { Ok(Ok(json("1"))) })
+        .on("b", |_, _| async { Ok(Err(StepError { permanent: true, ..StepError::transient("no") })) });
+    let bench = Bench::with(plugin("p", &[("a", &["e"]), ("b", &["e"]), ("c", &["other"])]), executor).await;
+    let runs = bench.send("e").await;
+    assert_eq!(runs.len(), 2);
+    assert_eq!(bench.output(bench.of(&runs, "a").await).await, "1");
+    let failed = bench.status(bench.of(&runs, "b").await, Status::Failed).await;
+    assert!(matches!(failed.run.state, State::Failed { error } if error.kind == ErrorKind::Workflow));
+}
+
+#[tokio::test]
+async fn a_delivery_repeated_in_parallel_starts_nothing_more() {
+    let bench = Bench::with(plugin("p", &[("a", &["e"])]), ScriptedExecutor::new()).await;
+    let sends = (0..100).map(|_| bench.handle.ingest(delivery("msg_1")));
+    let answers: Vec<_> = futures::future::join_all(sends).await.into_iter().map(Result::unwrap).collect();
+    let created = answers.iter().filter(|a| matches!(a, Ingested::Created { runs, .. } if runs.len() == 1)).count();
+    assert_eq!(created, 1);
+    assert!(answers.iter().all(|answer| event_of(answer) == event_of(&answers[0])));
+}
+
+#[tokio::test]
+async fn a_delivery_with_another_body_is_a_conflict() {
+    let bench = Bench::with(plugin("p", &[("a", &["e"])]), ScriptedExecutor::new()).await;
+    bench.handle.ingest(delivery("msg_1")).await.unwrap();
+    let other = stepwell_engine::Draft { data: json("[2]"), ..delivery("msg_1") };
+    assert!(matches!(bench.handle.ingest(other).await.unwrap(), Ingested::Conflict { .. }));
+}
+
+#[tokio::test]
+async fn names_of_the_hosts_own_cannot_be_sent() {
+    let bench = Bench::with(plugin("p", &[("a", &["e"])]), ScriptedExecutor::new()).await;
+    let refused = bench.handle.ingest(draft("stepwell/run.failed")).await.unwrap_err();
+    assert!(matches!(refused, IngestError::Refused(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn no_more_run_at_once_than_the_limit_says() {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let gate = Arc::new(Semaphore::new(0));
+    let executor = ScriptedExecutor::new().on("a", {
+        let (now, most, gate) = (Arc::clone(&now), Arc::clone(&most), Arc::clone(&gate));
+        move |_, _| {
+            let (now, most, gate) = (Arc::clone(&now), Arc::clone(&most), Arc::clone(&gate));
+            async move {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                gate.acquire().await.unwrap().forget();
+                now.fetch_sub(1, Ordering::SeqCst);
+                Ok(Ok(json("0")))
+            }
+        }
+    });
+    let limited = DeclaredWorkflow { id: "a", triggers: &["e"], concurrency: Some(3) };
+    let bench = Bench::with(plugin_of("p", &[limited]), executor).await;
+    let mut runs = Vec::new();
+    for _ in 0..10 {
+        runs.extend(bench.send("e").await);
+    }
+    patiently(async {
+        while now.load(Ordering::SeqCst) < 3 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    gate.add_permits(10);
+    for run in runs {
+        bench.output(run).await;
+    }
+    assert_eq!(most.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_run_in_flight_stays_on_its_component_and_new_runs_begin_on_the_newest() {
+    let executor = ScriptedExecutor::new().on("a", |activation, calls| async move {
+        let digest = activation.component.to_string();
+        calls.sleep("nap".into(), crate::bench::DAY).await?;
+        Ok(Ok(stepwell_core::Json::of(&digest).unwrap()))
+    });
+    let old = plugin("p", &[("a", &["e"])]);
+    let new = plugin("p", &[("a", &["e", "f"])]);
+    let bench = Bench::with(old.clone(), executor).await;
+    let first = bench.send("e").await[0];
+    bench.status(first, Status::Sleeping).await;
+    bench.register(new.clone()).await;
+    let second = bench.send("e").await[0];
+    bench.status(second, Status::Sleeping).await;
+    bench.clock.advance(crate::bench::DAY);
+    assert_eq!(bench.output(first).await, format!("\"{}\"", old.component));
+    assert_eq!(bench.output(second).await, format!("\"{}\"", new.component));
+}
+
+#[tokio::test]
+async fn a_workflow_belongs_to_one_plugin() {
+    let bench = Bench::with(plugin("p", &[("a", &["e"])]), ScriptedExecutor::new()).await;
+    let other = plugin("q", &[("a", &["e"])]);
+    let taken = bench.handle.register(other.name, other.component, other.manifest).await.unwrap_err();
+    assert!(matches!(taken, RegisterError::WorkflowTaken { .. }), "{taken}");
+}
+
+#[tokio::test]
+async fn a_plugin_out_of_service_starts_nothing_and_finishes_what_it_has() {
+    let executor = ScriptedExecutor::new().on("a", |_, calls| async move {
+        calls.sleep("nap".into(), crate::bench::DAY).await?;
+        Ok(Ok(json("1")))
+    });
+    let bench = Bench::with(plugin("p", &[("a", &["e"])]), executor).await;
+    let run = bench.send("e").await[0];
+    bench.status(run, Status::Sleeping).await;
+    bench.handle.retire(&"p".parse().unwrap()).await.unwrap();
+    assert!(bench.send("e").await.is_empty());
+    bench.clock.advance(crate::bench::DAY);
+    assert_eq!(bench.output(run).await, "1");
+}
+
+#[tokio::test]
+async fn a_trap_or_a_broken_limit_costs_one_run_and_nobody_else() {
+    let executor = ScriptedExecutor::new()
+        .on_exit("limit", |_, _| async { Exit::Exceeded { limit: "GUEST_CPU_MAX: 10 s".into() } })
+        .on_exit("trap", |_, _| async { Exit::Trapped { message: "unreachable".into() } })
+        .on("fine", |_, calls| async move { Ok(step(&*calls, "s", |_| async { Ok(json("7")) }).await?) });
+    let plugin = plugin("p", &[("limit", &["e"]), ("trap", &["e"]), ("fine", &["e"])]);
+    let bench = Bench::with(plugin, executor).await;
+    let runs = bench.send("e").await;
+    let (limit, trap, fine) =
+        (bench.of(&runs, "limit").await, bench.of(&runs, "trap").await, bench.of(&runs, "fine").await);
+    let detail = bench.status(limit, Status::Failed).await;
+    assert!(matches!(detail.run.state, State::Failed { error } if error.message.contains("GUEST_CPU_MAX")));
+    bench.status(trap, Status::Retrying).await;
+    assert_eq!(bench.output(fine).await, "7");
+    bench.clock.advance(std::time::Duration::from_secs(1));
+    bench.status(trap, Status::Failed).await;
+}

@@ -17,7 +17,8 @@ pub enum Element {
     /// A run's transition under a lease.
     Change(Box<Change>),
     /// What a person wants of a run: kept on its row until a transition takes it up
-    /// (`stepwell_core::execution::merge` decides between two). Makes the run due at once.
+    /// (`stepwell_core::execution::merge` decides between two). Makes the run due at once. Does not move
+    /// the revision, so that a transition under way is no conflict.
     Control { run: RunId, control: Control },
     /// A plugin as it now stands.
     Plugin(Box<Plugin>),
@@ -53,7 +54,8 @@ pub struct Receipt {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     Ingested(Ingested),
-    /// The transition is applied; the row has this revision, and this control is pending on it.
+    /// The transition is applied; the row has this revision, and this control is pending on it (never one
+    /// on a run that has ended).
     Changed { revision: u64, control: Option<Control> },
     /// The lease is superseded, or the run is not in its hands.
     Fenced,
@@ -76,7 +78,7 @@ pub enum Verdict {
 pub enum Ingested {
     /// It is new and started these runs.
     Created { event: EventId, runs: Vec<RunId> },
-    /// The same delivery came before, as this event.
+    /// The same delivery came before, as this event; or an event of this very id is stored already.
     Duplicate { event: EventId },
     /// The sender's id came before with another body, as this event.
     Conflict { event: EventId },

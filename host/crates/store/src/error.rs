@@ -1,7 +1,5 @@
 //! What a caller of the store must decide upon.
 
-use stepwell_core::RunId;
-
 /// Why the store did not do it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -11,9 +9,10 @@ pub enum Error {
     /// Another lease is newer.
     #[error("the lease with epoch {epoch} is superseded")]
     Fenced { epoch: u64 },
-    /// One run's rows do not have their checksum or do not decode. Others are not affected.
-    #[error("run {run} is damaged in the store: {reason}")]
-    Damaged { run: RunId, reason: String },
+    /// One thing's rows (`run …`, `event …`, `component …`) do not have their checksum or do not decode.
+    /// Others are not affected.
+    #[error("{what} is damaged in the store: {reason}")]
+    Damaged { what: String, reason: String },
     /// A cursor that this store did not give out.
     #[error("the cursor is not one of this list's")]
     BadCursor,

@@ -79,13 +79,14 @@ pub trait Store: Send + Sync + 'static {
     /// One run with its journal.
     async fn run(&self, id: RunId) -> Result<Option<RunDetail>, Error>;
 
-    /// Runs, newest first.
+    /// Runs, newest first. A page may be shorter than its limit, even empty, while its cursor says that
+    /// there may be more: a call examines a bounded number of rows. No cursor means that there are none.
     async fn runs(&self, filter: &RunFilter, page: Page) -> Result<(Vec<Run>, Option<Cursor>), Error>;
 
     /// One event.
     async fn event(&self, id: EventId) -> Result<Option<Event>, Error>;
 
-    /// Events, newest first.
+    /// Events, newest first; pages as those of [`Store::runs`].
     async fn events(&self, filter: &EventFilter, page: Page) -> Result<(Vec<Event>, Option<Cursor>), Error>;
 
     /// How many runs there are of each status, and how many events.

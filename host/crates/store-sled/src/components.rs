@@ -1,0 +1,43 @@
+//! Components: one file each, named by the digest of its bytes, durable before anybody is told.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use stepwell_core::Digest;
+
+use crate::dir::write_durably;
+use crate::error::Trouble;
+
+fn path(dir: &Path, digest: Digest) -> PathBuf {
+    dir.join(format!("{digest}.wasm"))
+}
+
+/// Keeps these bytes, unless the file is there and right. One at a time.
+pub(crate) fn put(dir: &Path, digest: Digest, bytes: &[u8]) -> Result<(), Trouble> {
+    check(digest, bytes)?;
+    if matches!(get(dir, digest), Ok(Some(_))) {
+        return Ok(());
+    }
+    write_durably(&path(dir, digest), bytes).map_err(|error| Trouble::io(&format!("component {digest}"), &error))
+}
+
+/// The bytes, if there are any and they are right.
+pub(crate) fn get(dir: &Path, digest: Digest) -> Result<Option<Vec<u8>>, Trouble> {
+    let bytes = match fs::read(path(dir, digest)) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Trouble::Damaged { what: format!("component {digest}"), reason: error.to_string() }),
+    };
+    check(digest, &bytes)?;
+    Ok(Some(bytes))
+}
+
+fn check(digest: Digest, bytes: &[u8]) -> Result<(), Trouble> {
+    match Digest::of(bytes) {
+        found if found == digest => Ok(()),
+        found => {
+            Err(Trouble::Damaged { what: format!("component {digest}"), reason: format!("its digest is {found}") })
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The data directory: its format, its lock, its files made durable.
+//!
+//! `FORMAT` names the format, `LOCK` keeps other processes out, `sled/` is the database, `components/`
+//! has components by digest.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::error::OpenError;
+
+/// What a data directory of this version says in its FORMAT file.
+const FORMAT: &str = "stepwell-sled 1";
+const FORMAT_FILE: &str = "FORMAT";
+const LOCK_FILE: &str = "LOCK";
+/// Of sled's own file with all its data.
+const DB_FILE: &str = "db";
+
+/// A data directory that is this process's alone until this is dropped.
+#[derive(Debug)]
+pub(crate) struct DataDir {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes it if need be, locks it, and checks that its format is known.
+    pub(crate) fn open(root: &Path) -> Result<Self, OpenError> {
+        fs::create_dir_all(root).map_err(|error| OpenError::io(root, error))?;
+        let lock = lock(root)?;
+        check_format(root)?;
+        let components = root.join("components");
+        fs::create_dir_all(&components).map_err(|error| OpenError::io(components, error))?;
+        Ok(Self { root: root.to_owned(), _lock: lock })
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.root.join("sled")
+    }
+
+    pub(crate) fn components(&self) -> PathBuf {
+        self.root.join("components")
+    }
+
+    /// Our own descriptor of the database's file, to sync it by.
+    pub(crate) fn database_file(&self) -> Result<File, OpenError> {
+        let path = self.database().join(DB_FILE);
+        File::open(&path).map_err(|error| OpenError::io(path, error))
+    }
+
+    /// Syncs every file of the database and every directory up to the one that this is in: sled makes
+    /// some without, and what is created is only found again once its directory is durable.
+    pub(crate) fn sync(&self) -> Result<(), OpenError> {
+        let parent = self.root.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        sync_tree(&self.database())?;
+        for path in [&self.root.join(FORMAT_FILE), &self.components(), &self.root, parent] {
+            sync_path(path)?;
+        }
+        Ok(())
+    }
+}
+
+fn lock(root: &Path) -> Result<File, OpenError> {
+    let path = root.join(LOCK_FILE);
+    let not_usable = |error: io::Error| OpenError::io(&path, error);
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(not_usable)?;
+    if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        if error != rustix::io::Errno::WOULDBLOCK {
+            return Err(not_usable(error.into()));
+        }
+        let mut holder = String::new();
+        // Who holds it is only a help.
+        let _ = file.read_to_string(&mut holder);
+        return Err(OpenError::Locked { dir: root.to_owned(), pid: holder.trim().parse().ok() });
+    }
+    file.set_len(0).and_then(|()| file.rewind()).map_err(not_usable)?;
+    writeln!(file, "{}", std::process::id()).map_err(not_usable)?;
+    Ok(file)
+}
+
+fn check_format(root: &Path) -> Result<(), OpenError> {
+    let path = root.join(FORMAT_FILE);
+    match fs::read_to_string(&path) {
+        Ok(found) if found.trim() == FORMAT => Ok(()),
+        Ok(found) => {
+            let found = found.trim().chars().take(64).collect();
+            Err(OpenError::Format { dir: root.to_owned(), found, known: FORMAT.to_owned() })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !root.join("sled").exists() => {
+            write_durably(&path, format!("{FORMAT}\n").as_bytes()).map_err(|error| OpenError::io(path, error))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(OpenError::Damaged { dir: root.to_owned(), reason: "it has a database but no FORMAT file".to_owned() })
+        }
+        Err(error) => Err(OpenError::io(path, error)),
+    }
+}
+
+/// Writes a file so that after a crash it is there whole or not at all.
+pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    let mut file = File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    match path.parent() {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+fn sync_tree(dir: &Path) -> Result<(), OpenError> {
+    let failed = |error| OpenError::io(dir, error);
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_type().map_err(failed)?.is_dir() {
+            sync_tree(&entry.path())?;
+        } else {
+            sync_path(&entry.path())?;
+        }
+    }
+    sync_path(dir)
+}
+
+fn sync_path(path: &Path) -> Result<(), OpenError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(|error| OpenError::io(path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_format_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(FORMAT_FILE), "stepwell-sled 2\n").unwrap();
+        let message = DataDir::open(dir.path()).unwrap_err().to_string();
+        assert!(message.contains("stepwell-sled 2") && message.contains("start the version"), "{message}");
+        assert!(!dir.path().join("sled").exists());
+    }
+
+    #[test]
+    fn a_database_without_a_format_is_not_taken_for_an_empty_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("sled")).unwrap();
+        assert!(matches!(DataDir::open(dir.path()), Err(OpenError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_second_holder_is_told_who_the_first_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = DataDir::open(dir.path()).unwrap();
+        let second = DataDir::open(dir.path());
+        assert!(matches!(second, Err(OpenError::Locked { pid: Some(pid), .. }) if pid == std::process::id()));
+        drop(first);
+        DataDir::open(dir.path()).unwrap();
+    }
+}

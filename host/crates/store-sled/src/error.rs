@@ -1,0 +1,93 @@
+//! What can go wrong: when opening, for people; and inside, for the store itself.
+
+use std::io;
+use std::path::PathBuf;
+
+use stepwell_store::Error;
+use thiserror::Error as ThisError;
+
+/// Why a data directory was not opened, and what to do.
+#[derive(Debug, ThisError)]
+pub enum OpenError {
+    #[error(
+        "the data directory {} is in use by {}: stop that process, or give this one another data directory",
+        dir.display(),
+        pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+    )]
+    Locked { dir: PathBuf, pid: Option<u32> },
+    #[error("{} cannot be used: {error}; make it a directory that this user may read and write", path.display())]
+    NotUsable { path: PathBuf, error: io::Error },
+    #[error("no space is left for {}: free some and start again", path.display())]
+    Full { path: PathBuf },
+    #[error(
+        "the data directory {} has format {found:?}, this version reads {known:?}: start the version that wrote it, or give this one another data directory",
+        dir.display()
+    )]
+    Format { dir: PathBuf, found: String, known: String },
+    #[error(
+        "the data directory {} is damaged ({reason}): set it aside (do not delete it) and restore a backup in its place",
+        dir.display()
+    )]
+    Damaged { dir: PathBuf, reason: String },
+    #[error(
+        "the database in {} did not open within {seconds} s: look whether its disk answers; if it does, set the directory aside (do not delete it) and restore a backup in its place",
+        dir.display()
+    )]
+    TookTooLong { dir: PathBuf, seconds: u64 },
+}
+
+impl OpenError {
+    pub(crate) fn io(path: impl Into<PathBuf>, error: io::Error) -> Self {
+        let path = path.into();
+        if is_full(&error) { Self::Full { path } } else { Self::NotUsable { path, error } }
+    }
+}
+
+/// Why something was not read or written.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// The store cannot go on.
+    Failed(String),
+    /// This one thing cannot be read; the rest can.
+    Damaged { what: String, reason: String },
+}
+
+impl From<sled::Error> for Trouble {
+    fn from(error: sled::Error) -> Self {
+        match error {
+            sled::Error::Io(error) => Self::io("the database", &error),
+            sled::Error::Corruption { .. } => Self::Failed(
+                "the database is damaged: stop the host, set the data directory aside (do not delete it) and restore a backup in its place"
+                    .to_owned(),
+            ),
+            other => Self::Failed(format!("the database failed ({other}): start the host again")),
+        }
+    }
+}
+
+impl Trouble {
+    pub(crate) fn io(what: &str, error: &io::Error) -> Self {
+        if is_full(error) {
+            return Self::Failed(format!("no space is left for {what}: free some and start the host again"));
+        }
+        Self::Failed(format!("{what} could not be written or read ({error}): look at the disk, then start the host again"))
+    }
+
+    /// A row that cannot be turned into bytes. Its types all can, so this is not expected to happen.
+    pub(crate) fn unwritable(what: String, error: &serde_json::Error) -> Self {
+        Self::Damaged { what, reason: format!("it has no JSON form: {error}") }
+    }
+}
+
+impl From<Trouble> for Error {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Failed(reason) => Self::Unavailable(reason),
+            Trouble::Damaged { what, reason } => Self::Damaged { what, reason },
+        }
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

@@ -1,0 +1,225 @@
+//! The keys of the one tree: a byte for the table, then parts that sort as they should, numbers
+//! big-endian.
+
+use stepwell_core::run::Status;
+use stepwell_core::{Event, EventId, PluginName, RunId, Timestamp, WorkflowId};
+
+use crate::due::Due;
+
+/// A key in the tree.
+pub(crate) type Key = Vec<u8>;
+
+/// The epoch of the last lease.
+pub(crate) const META: &[u8] = b"M";
+/// How many runs and events there are.
+pub(crate) const COUNTS: &[u8] = b"N";
+/// Plugins by name.
+pub(crate) const PLUGINS: u8 = b'P';
+/// Runs by id.
+pub(crate) const RUNS: u8 = b'R';
+/// Journal entries by run and index.
+pub(crate) const ENTRIES: u8 = b'J';
+/// Events by id, each with the ids of its runs.
+pub(crate) const EVENTS: u8 = b'E';
+/// Deliveries by source and sender's id.
+const DELIVERIES: u8 = b'D';
+/// Deliveries by time, with the key of the delivery.
+pub(crate) const DELIVERIES_BY_TIME: u8 = b'T';
+/// Due rows by queue, time, kind and run.
+pub(crate) const DUE: u8 = b'Q';
+/// Runs by workflow.
+const RUNS_BY_WORKFLOW: u8 = b'W';
+/// Runs by status, of those statuses that few runs have.
+const RUNS_BY_STATUS: u8 = b'S';
+/// Parts of values that are too large for one key, by its key and their place.
+const CHUNKS: u8 = b'C';
+
+/// The kind of a due row that is about the run itself; others, such as a run's timeout, are to come.
+const DUE_OF_RUN: u8 = 1;
+
+fn key(table: u8, parts: &[&[u8]]) -> Key {
+    let mut key = vec![table];
+    parts.iter().for_each(|part| key.extend_from_slice(part));
+    key
+}
+
+pub(crate) fn run(id: RunId) -> Key {
+    key(RUNS, &[id.as_bytes()])
+}
+
+pub(crate) fn event(id: EventId) -> Key {
+    key(EVENTS, &[id.as_bytes()])
+}
+
+pub(crate) fn entry(run: RunId, index: u32) -> Key {
+    key(ENTRIES, &[run.as_bytes(), &index.to_be_bytes()])
+}
+
+/// What all entries of a run begin with.
+pub(crate) fn entries(run: RunId) -> Key {
+    key(ENTRIES, &[run.as_bytes()])
+}
+
+pub(crate) fn plugin(name: &PluginName) -> Key {
+    key(PLUGINS, &[name.as_str().as_bytes()])
+}
+
+/// None for an event that its sender gave no id.
+pub(crate) fn delivery(event: &Event) -> Option<Key> {
+    event.external_id.as_ref().map(|id| delivery_of(&event.source, id))
+}
+
+/// The source's length goes before it, so that no two pairs share a key.
+pub(crate) fn delivery_of(source: &str, external_id: &str) -> Key {
+    let length = u32::try_from(source.len()).unwrap_or(u32::MAX).to_be_bytes();
+    key(DELIVERIES, &[&length, source.as_bytes(), external_id.as_bytes()])
+}
+
+pub(crate) fn delivery_by_time(at: Timestamp, event: EventId) -> Key {
+    key(DELIVERIES_BY_TIME, &[&at.as_millis_unsigned().to_be_bytes(), event.as_bytes()])
+}
+
+/// The time in the key of a delivery by time.
+pub(crate) fn time_of_delivery(key: &[u8]) -> Option<Timestamp> {
+    timestamp(key.get(1..9)?)
+}
+
+pub(crate) fn run_by_workflow(workflow: &WorkflowId, id: &[u8]) -> Key {
+    key(RUNS_BY_WORKFLOW, &[workflow.as_str().as_bytes(), &[0], id])
+}
+
+pub(crate) fn run_by_status(status: Status, id: &[u8]) -> Key {
+    key(RUNS_BY_STATUS, &[&[status_code(status)], id])
+}
+
+/// What all due rows of a queue begin with.
+pub(crate) fn queue(queue: &WorkflowId) -> Key {
+    key(DUE, &[queue.as_str().as_bytes(), &[0]])
+}
+
+/// Before the due rows of every queue that sorts behind this one, and behind all of its own.
+pub(crate) fn queue_end(queue: &WorkflowId) -> Key {
+    key(DUE, &[queue.as_str().as_bytes(), &[1]])
+}
+
+/// The queue of a due row's key.
+pub(crate) fn queue_of(key: &[u8]) -> Option<WorkflowId> {
+    let name = key.get(1..)?.split(|byte| *byte == 0).next()?;
+    std::str::from_utf8(name).ok()?.parse().ok()
+}
+
+pub(crate) fn due(of: &WorkflowId, due: Due) -> Key {
+    let mut key = queue(of);
+    key.extend(due.at.as_millis_unsigned().to_be_bytes());
+    key.push(DUE_OF_RUN);
+    key.extend(due.run.as_bytes());
+    key
+}
+
+/// What the key of a due row says, behind the part that it shares with its queue.
+pub(crate) fn due_of(rest: &[u8]) -> Option<Due> {
+    let (at, rest) = rest.split_at_checked(8)?;
+    let (kind, run) = rest.split_first()?;
+    let run = RunId::from_bytes(run.try_into().ok()?);
+    (*kind == DUE_OF_RUN).then_some(Due { at: timestamp(at)?, run })
+}
+
+pub(crate) fn chunk(of: &[u8], index: u32) -> Key {
+    key(CHUNKS, &[of, &index.to_be_bytes()])
+}
+
+/// The id at the end of a key.
+pub(crate) fn id_of(key: &[u8]) -> Option<[u8; 16]> {
+    key.last_chunk().copied()
+}
+
+/// The smallest key behind all that begin with `prefix`.
+pub(crate) fn behind(prefix: &[u8]) -> Key {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            break;
+        }
+    }
+    end
+}
+
+/// What the row under this key is, for people.
+pub(crate) fn describe(key: &[u8]) -> String {
+    let id = |from: usize| key.get(from..from + 16).and_then(|id| id.try_into().ok());
+    match key.first() {
+        Some(&RUNS) => id(1).map(|id| format!("run {}", RunId::from_bytes(id))),
+        Some(&ENTRIES) => id(1).map(|id| format!("the journal of run {}", RunId::from_bytes(id))),
+        Some(&EVENTS) => id(1).map(|id| format!("event {}", EventId::from_bytes(id))),
+        Some(&PLUGINS) => Some(format!("plugin {}", String::from_utf8_lossy(key.get(1..).unwrap_or_default()))),
+        Some(&DELIVERIES) => Some("the record of a delivery".to_owned()),
+        Some(&CHUNKS) => return describe(key.get(1..).unwrap_or_default()),
+        Some(_) | None => None,
+    }
+    .unwrap_or_else(|| format!("row {:?}", String::from_utf8_lossy(key)))
+}
+
+fn timestamp(bytes: &[u8]) -> Option<Timestamp> {
+    let millis = u64::from_be_bytes(bytes.try_into().ok()?);
+    Some(Timestamp::from_millis(i64::try_from(millis).ok()?))
+}
+
+const fn status_code(status: Status) -> u8 {
+    match status {
+        Status::Queued => 1,
+        Status::Running => 2,
+        Status::Sleeping => 3,
+        Status::Waiting => 4,
+        Status::Retrying => 5,
+        Status::Paused => 6,
+        Status::Completed => 7,
+        Status::Failed => 8,
+        Status::Cancelled => 9,
+    }
+}
+
+/// Whether runs of this status are in the index by status. The others are so many, or so new, that a
+/// scan from the newest run on finds them, and a usual run is spared two writes.
+pub(crate) const fn is_indexed(status: Status) -> bool {
+    match status {
+        Status::Queued | Status::Running | Status::Completed => false,
+        Status::Sleeping
+        | Status::Waiting
+        | Status::Retrying
+        | Status::Paused
+        | Status::Failed
+        | Status::Cancelled => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> RunId {
+        RunId::from_bytes([n; 16])
+    }
+
+    #[test]
+    fn due_keys_sort_by_queue_then_time_then_run() {
+        let (a, ab): (WorkflowId, WorkflowId) = ("a".parse().unwrap(), "a-b".parse().unwrap());
+        let at = |millis, run| Due { at: Timestamp::from_millis(millis), run: id(run) };
+        let ordered =
+            [due(&a, at(1, 9)), due(&a, at(256, 1)), due(&a, at(256, 2)), queue_end(&a), due(&ab, at(0, 0)), queue_end(&ab)];
+        assert!(ordered.is_sorted(), "{ordered:?}");
+        let parsed = due_of(ordered[1].strip_prefix(queue(&a).as_slice()).unwrap());
+        assert_eq!((parsed, queue_of(&ordered[4])), (Some(at(256, 1)), Some(ab)));
+    }
+
+    #[test]
+    fn behind_is_the_next_prefix() {
+        assert_eq!(behind(b"ab"), b"ac");
+        assert_eq!(behind(&[1, 255, 255]), [2]);
+    }
+
+    #[test]
+    fn deliveries_of_different_pairs_never_share_a_key() {
+        assert_ne!(delivery_of("ab", "c"), delivery_of("a", "bc"));
+    }
+}

@@ -1,0 +1,83 @@
+//! The bodies of the rows that are not core's own types. Fields are only ever added, each with a default.
+
+use serde::{Deserialize, Serialize};
+use stepwell_core::run::Status;
+use stepwell_core::{Digest, Event, EventId, RunId, Timestamp};
+use stepwell_store::Counts;
+
+/// An event with the runs that it started.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct EventRow {
+    pub(crate) event: Event,
+    pub(crate) runs: Vec<RunId>,
+}
+
+/// The first delivery under a sender's id.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct DeliveryRow {
+    pub(crate) event: EventId,
+    /// Of the raw body, or else of the event's data.
+    pub(crate) body: Digest,
+    pub(crate) at: Timestamp,
+}
+
+/// Under the time of a delivery: where it is.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct DeliveryRef {
+    pub(crate) source: String,
+    pub(crate) external_id: String,
+}
+
+/// What the store knows of itself.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct MetaRow {
+    /// Of the newest lease.
+    pub(crate) epoch: u64,
+}
+
+/// How many there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct CountsRow {
+    pub(crate) events: u64,
+    queued: u64,
+    running: u64,
+    sleeping: u64,
+    waiting: u64,
+    retrying: u64,
+    paused: u64,
+    completed: u64,
+    failed: u64,
+    cancelled: u64,
+}
+
+impl CountsRow {
+    const fn of(&mut self, status: Status) -> &mut u64 {
+        match status {
+            Status::Queued => &mut self.queued,
+            Status::Running => &mut self.running,
+            Status::Sleeping => &mut self.sleeping,
+            Status::Waiting => &mut self.waiting,
+            Status::Retrying => &mut self.retrying,
+            Status::Paused => &mut self.paused,
+            Status::Completed => &mut self.completed,
+            Status::Failed => &mut self.failed,
+            Status::Cancelled => &mut self.cancelled,
+        }
+    }
+
+    /// A run takes this status, after that one if it is not new.
+    pub(crate) fn moved(&mut self, from: Option<Status>, to: Status) {
+        if let Some(from) = from {
+            let of = self.of(from);
+            *of = of.saturating_sub(1);
+        }
+        *self.of(to) += 1;
+    }
+
+    pub(crate) fn counts(mut self) -> Counts {
+        let runs = Status::ALL.into_iter().map(|status| (status, *self.of(status))).filter(|(_, count)| *count > 0);
+        let runs = runs.collect();
+        Counts { events: self.events, runs }
+    }
+}

@@ -1,0 +1,241 @@
+//! Rows: bodies under keys, whole or in chunks, read from sled alone or through what the writer has not
+//! yet given to it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sled::{Batch, IVec};
+
+use crate::envelope::{BODY_BYTES_MAX, Chunked, Shape, seal, unseal};
+use crate::error::Trouble;
+use crate::keys::{self, Key};
+
+/// Where values are read from.
+pub(crate) trait Source {
+    /// The value under a key, in its envelope.
+    fn value(&self, key: &[u8]) -> Result<Option<IVec>, Trouble>;
+
+    /// The body under a key, checked.
+    fn body(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
+        self.value(key)?.map(|value| self.body_of(key, &value)).transpose()
+    }
+
+    /// The body of this value of this key, checked, with its chunks.
+    fn body_of(&self, key: &[u8], value: &[u8]) -> Result<Vec<u8>, Trouble> {
+        let damaged = |reason| Trouble::Damaged { what: keys::describe(key), reason };
+        let (shape, body) = unseal(key, value).map_err(damaged)?;
+        match shape {
+            Shape::Whole => Ok(body.to_vec()),
+            Shape::Head => {
+                let head = Chunked::decode(body).map_err(damaged)?;
+                let whole = self.chunks(key, head)?;
+                head.check(&whole).map_err(damaged)?;
+                Ok(whole)
+            }
+            Shape::Chunk => Err(damaged("it is a part of another value".to_owned())),
+        }
+    }
+
+    fn chunks(&self, key: &[u8], head: Chunked) -> Result<Vec<u8>, Trouble> {
+        let damaged = |reason| Trouble::Damaged { what: keys::describe(key), reason };
+        let mut whole = Vec::new();
+        for index in 0..head.chunks {
+            let key = keys::chunk(key, index);
+            let value = self.value(&key)?.ok_or_else(|| damaged(format!("its chunk {index} is missing")))?;
+            let (_, part) = unseal(&key, &value).map_err(damaged)?;
+            whole.extend_from_slice(part);
+        }
+        Ok(whole)
+    }
+
+    /// The row under a key.
+    fn row<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, Trouble> {
+        self.body(key)?.map(|body| decode(key, &body)).transpose()
+    }
+}
+
+/// The row that a body holds.
+pub(crate) fn decode<T: DeserializeOwned>(key: &[u8], body: &[u8]) -> Result<T, Trouble> {
+    serde_json::from_slice(body)
+        .map_err(|error| Trouble::Damaged { what: keys::describe(key), reason: error.to_string() })
+}
+
+/// The body of a row.
+pub(crate) fn encode<T: Serialize>(key: &[u8], row: &T) -> Result<Vec<u8>, Trouble> {
+    serde_json::to_vec(row).map_err(|error| Trouble::unwritable(keys::describe(key), &error))
+}
+
+/// What sled has: the state after some whole number of batches.
+#[derive(Debug)]
+pub(crate) struct Applied<'a>(pub(crate) &'a sled::Db);
+
+impl Source for Applied<'_> {
+    fn value(&self, key: &[u8]) -> Result<Option<IVec>, Trouble> {
+        Ok(self.0.get(key)?)
+    }
+}
+
+/// A row that is ready to be put.
+#[derive(Debug)]
+pub(crate) struct Put {
+    pub(crate) key: Key,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Put {
+    pub(crate) fn new<T: Serialize>(key: Key, row: &T) -> Result<Self, Trouble> {
+        let body = encode(&key, row)?;
+        Ok(Self { key, body })
+    }
+}
+
+/// The rows as the writer has them: sled, and over it what the current group puts and deletes.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    db: sled::Db,
+    pending: BTreeMap<Key, Option<IVec>>,
+    pending_bytes: usize,
+}
+
+impl Source for Rows {
+    fn value(&self, key: &[u8]) -> Result<Option<IVec>, Trouble> {
+        match self.pending.get(key) {
+            Some(pending) => Ok(pending.clone()),
+            None => Ok(self.db.get(key)?),
+        }
+    }
+}
+
+impl Rows {
+    pub(crate) const fn new(db: sled::Db) -> Self {
+        Self { db, pending: BTreeMap::new(), pending_bytes: 0 }
+    }
+
+    pub(crate) const fn db(&self) -> &sled::Db {
+        &self.db
+    }
+
+    /// Bytes that wait to be given to sled.
+    pub(crate) const fn pending_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+
+    /// Puts a row in the place of the one there, if any.
+    pub(crate) fn put(&mut self, put: Put) -> Result<(), Trouble> {
+        // First those of the old one, so that the new one's come over them.
+        self.chunks_at(&put.key)?.into_iter().for_each(|key| self.unmark(key));
+        self.put_new(put);
+        Ok(())
+    }
+
+    /// Puts a row where there is none, or one that is never chunked.
+    pub(crate) fn put_new(&mut self, Put { key, body }: Put) {
+        if body.len() <= BODY_BYTES_MAX {
+            let value = seal(&key, Shape::Whole, &body);
+            self.set(key, Some(value));
+            return;
+        }
+        let head = Chunked::of(&body);
+        for (index, part) in (0..head.chunks).zip(body.chunks(BODY_BYTES_MAX)) {
+            let key = keys::chunk(&key, index);
+            let value = seal(&key, Shape::Chunk, part);
+            self.set(key, Some(value));
+        }
+        let value = seal(&key, Shape::Head, &head.encode());
+        self.set(key, Some(value));
+    }
+
+    /// Puts a row of an index: all that it says is in its key.
+    pub(crate) fn mark(&mut self, key: Key) {
+        self.put_new(Put { key, body: Vec::new() });
+    }
+
+    /// Deletes a row that is never chunked.
+    pub(crate) fn unmark(&mut self, key: Key) {
+        self.set(key, None);
+    }
+
+    /// What is pending, all of which sled is to apply at once. None if nothing is.
+    pub(crate) fn take_batch(&mut self) -> Option<Batch> {
+        self.pending_bytes = 0;
+        let pending = std::mem::take(&mut self.pending);
+        if pending.is_empty() {
+            return None;
+        }
+        let mut batch = Batch::default();
+        for (key, value) in pending {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        Some(batch)
+    }
+
+    /// The keys of the chunks of the row under this key.
+    fn chunks_at(&self, key: &[u8]) -> Result<Vec<Key>, Trouble> {
+        let Some(value) = self.value(key)? else { return Ok(Vec::new()) };
+        let chunks = match unseal(key, &value) {
+            Ok((Shape::Head, body)) => Chunked::decode(body).map_or(0, |head| head.chunks),
+            // What is damaged is replaced as it is.
+            Ok((Shape::Whole | Shape::Chunk, _)) | Err(_) => 0,
+        };
+        Ok((0..chunks).map(|index| keys::chunk(key, index)).collect())
+    }
+
+    fn set(&mut self, key: Key, value: Option<Vec<u8>>) {
+        self.pending_bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+        self.pending.insert(key, value.map(IVec::from));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Rows {
+        Rows::new(sled::Config::new().temporary(true).open().unwrap())
+    }
+
+    fn put(rows: &mut Rows, length: usize) {
+        rows.put(Put { key: b"Rk".to_vec(), body: vec![b'x'; length] }).unwrap();
+    }
+
+    fn apply(rows: &mut Rows) {
+        let batch = rows.take_batch().unwrap();
+        rows.db().apply_batch(batch).unwrap();
+    }
+
+    #[test]
+    fn a_smaller_body_leaves_no_chunks_behind() {
+        for apply_between in [true, false] {
+            let mut rows = rows();
+            for (length, keys) in [(1 << 20, 34), (70_000, 4), (5, 1), (40_000, 3), (BODY_BYTES_MAX, 1)] {
+                put(&mut rows, length);
+                if apply_between {
+                    apply(&mut rows);
+                    assert_eq!(rows.db().len(), keys, "{length}");
+                }
+                assert_eq!(rows.body(b"Rk").unwrap().unwrap().len(), length);
+            }
+            if !apply_between {
+                apply(&mut rows);
+            }
+            assert_eq!(rows.db().len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_missing_or_exchanged_chunk_is_damage() {
+        let mut rows = rows();
+        put(&mut rows, 100_000);
+        apply(&mut rows);
+        let chunk = |n| keys::chunk(b"Rk", n);
+        let second = rows.db().remove(chunk(1)).unwrap().unwrap();
+        assert!(matches!(rows.body(b"Rk"), Err(Trouble::Damaged { .. })));
+        let first = rows.db().insert(chunk(0), second).unwrap().unwrap();
+        rows.db().insert(chunk(1), first).unwrap();
+        assert!(matches!(rows.body(b"Rk"), Err(Trouble::Damaged { .. })));
+    }
+}

@@ -1,0 +1,199 @@
+//! The store itself: asks the writer, reads beside it, waits for the syncer.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
+use stepwell_store::limits::SUBMITS_WAITING_MAX;
+use stepwell_store::{
+    Claimed, Counts, Cursor, Element, Error, EventFilter, Lease, Page, Receipt, RunDetail, RunFilter, Sequence, Store,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::dir::DataDir;
+use crate::error::{OpenError, Trouble};
+use crate::open::{self, Opened, Options};
+use crate::rows::{Applied, Rows};
+use crate::shared::Shared;
+use crate::sync::{SyncFile, Syncer, Tools};
+use crate::writer::{ClaimAsk, Command, Reply, Writer};
+use crate::{components, read};
+
+/// A store in one data directory. Dropped without [`Store::close`] it still makes durable what was
+/// submitted, and blocks the thread for that.
+#[derive(Debug)]
+pub struct SledStore {
+    shared: Arc<Shared>,
+    /// Both are there until this is dropped.
+    commands: Option<mpsc::Sender<Command>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl SledStore {
+    /// Opens the data directory, made if need be. Blocks: at most for `options.open_limit` and a few syncs.
+    pub fn open(dir: &Path, options: Options) -> Result<Self, OpenError> {
+        Self::open_with_sync(dir, options, Arc::new(|file: &std::fs::File| file.sync_data()))
+    }
+
+    /// As [`SledStore::open`], with another way to sync the database's file: for tests alone.
+    #[doc(hidden)]
+    pub fn open_with_sync(dir: &Path, options: Options, sync: SyncFile) -> Result<Self, OpenError> {
+        let Opened { dir, db, known } = open::open(DataDir::open(dir)?, options)?;
+        let file = dir.database_file()?;
+        let shared = Arc::new(Shared::new(db.clone(), dir.components()));
+        let not_started = |error| OpenError::io(dir.root(), error);
+        let tools = Tools { db: db.clone(), file, sync, progress: Arc::clone(&shared.progress) };
+        let syncer = Syncer::start(tools).map_err(not_started)?;
+        let (commands, receiver) = mpsc::channel(SUBMITS_WAITING_MAX);
+        let writer = Writer::new(Rows::new(db), known, syncer, Arc::clone(&shared));
+        let thread = std::thread::Builder::new().name("store-write".to_owned());
+        let root = dir.root().to_owned();
+        let writer =
+            thread.spawn(move || writer.run_thread(receiver, dir)).map_err(|error| OpenError::io(root, error))?;
+        Ok(Self { shared, commands: Some(commands), writer: Some(writer) })
+    }
+
+    /// Asks the writer.
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Error> {
+        self.shared.progress.check()?;
+        let (reply, answer) = oneshot::channel();
+        let commands = self.commands.as_ref().ok_or(Error::Closed)?;
+        commands.send(command(reply)).await.map_err(|_| self.shared.progress.gone())?;
+        answer.await.unwrap_or_else(|_| Err(self.shared.progress.gone()))
+    }
+
+    /// Does blocking work off the async threads.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.shared.progress.check()?;
+        let shared = Arc::clone(&self.shared);
+        let done = tokio::task::spawn_blocking(move || work(&shared)).await;
+        done.unwrap_or_else(|error| {
+            let reason = format!("a read of the database failed ({error}): start the host again");
+            Err(self.shared.note(Trouble::Failed(reason)))
+        })
+    }
+
+    /// Reads, and waits until what was seen is durable.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Applied<'_>) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (answer, seen) = self.blocking(move |shared| shared.read(read)).await?;
+        self.durable(seen).await?;
+        Ok(answer)
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        self.commands = None;
+        if let Some(writer) = self.writer.take() {
+            // What it panicked with was caught and told.
+            let _ = writer.join();
+        }
+    }
+}
+
+/// Claimed runs on their way to whoever asked. Dropped before they are there, they are given back.
+struct InHand {
+    shared: Arc<Shared>,
+    lease: Lease,
+    runs: Vec<RunId>,
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.shared.give_back(self.lease, self.runs.drain(..));
+    }
+}
+
+#[async_trait]
+impl Store for SledStore {
+    async fn submit(&self, element: Element) -> Result<Receipt, Error> {
+        self.ask(|reply| Command::Submit { element, reply }).await
+    }
+
+    async fn durable(&self, sequence: Sequence) -> Result<(), Error> {
+        self.shared.progress.wait(sequence).await
+    }
+
+    async fn acquire(&self) -> Result<Lease, Error> {
+        let (lease, sequence) = self.ask(|reply| Command::Acquire { reply }).await?;
+        self.durable(sequence).await?;
+        Ok(lease)
+    }
+
+    async fn claim(
+        &self,
+        lease: Lease,
+        queue: &WorkflowId,
+        now: Timestamp,
+        max: usize,
+    ) -> Result<Vec<Claimed>, Error> {
+        let ask = ClaimAsk { lease, queue: queue.clone(), now, max };
+        let runs = self.ask(|reply| Command::Claim { ask, reply }).await?;
+        let mut in_hand = InHand { shared: Arc::clone(&self.shared), lease, runs: runs.clone() };
+        let (claimed, _) = self.blocking(move |shared| shared.read(|rows| read::claimed(rows, &runs))).await?;
+        in_hand.runs.clear();
+        Ok(claimed)
+    }
+
+    async fn unclaim(&self, lease: Lease, run: RunId) -> Result<(), Error> {
+        self.ask(|reply| Command::Unclaim { lease, run, reply }).await
+    }
+
+    async fn queues(&self) -> Result<Vec<(WorkflowId, Option<Timestamp>)>, Error> {
+        self.ask(|reply| Command::Queues { reply }).await
+    }
+
+    async fn put_component(&self, digest: Digest, bytes: &[u8]) -> Result<(), Error> {
+        let bytes = bytes.to_vec();
+        self.blocking(move |shared| {
+            let _one_at_a_time = shared.writing_component.lock();
+            components::put(&shared.components, digest, &bytes).map_err(|trouble| shared.note(trouble))
+        })
+        .await
+    }
+
+    async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, Error> {
+        self.blocking(move |shared| {
+            components::get(&shared.components, digest).map_err(|trouble| shared.note(trouble))
+        })
+        .await
+    }
+
+    async fn registry(&self) -> Result<Registry, Error> {
+        self.read(open::registry).await
+    }
+
+    async fn run(&self, id: RunId) -> Result<Option<RunDetail>, Error> {
+        self.read(move |rows| read::run(rows, id)).await
+    }
+
+    async fn runs(&self, filter: &RunFilter, page: Page) -> Result<(Vec<Run>, Option<Cursor>), Error> {
+        let filter = filter.clone();
+        self.read(move |rows| read::runs(rows, &filter, page)).await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<Event>, Error> {
+        self.read(move |rows| read::event(rows, id)).await
+    }
+
+    async fn events(&self, filter: &EventFilter, page: Page) -> Result<(Vec<Event>, Option<Cursor>), Error> {
+        let filter = filter.clone();
+        self.read(move |rows| read::events(rows, &filter, page)).await
+    }
+
+    async fn counts(&self) -> Result<Counts, Error> {
+        self.read(read::counts).await
+    }
+
+    async fn close(&self) -> Result<(), Error> {
+        self.ask(|reply| Command::Close { reply }).await
+    }
+}

@@ -1,0 +1,91 @@
+//! Runs: transitions under a lease, and what people want of a run.
+
+use stepwell_core::execution::{cannot, merge};
+use stepwell_core::run::Control;
+use stepwell_core::{Entry, Run, RunId};
+use stepwell_store::{Change, Verdict};
+
+use super::Writer;
+use crate::error::Trouble;
+use crate::keys;
+use crate::rows::{Put, Source};
+
+impl Writer {
+    pub(super) fn change(&mut self, change: Change) -> Result<Verdict, Trouble> {
+        let id = change.run.id;
+        if change.epoch != self.known.epoch || !self.known.queues.is_claimed(id) {
+            return Ok(Verdict::Fenced);
+        }
+        let Some(stored) = self.rows.row::<Run>(&keys::run(id))? else {
+            return Ok(Verdict::NoSuchRun);
+        };
+        if stored.revision != change.seen {
+            return Ok(Verdict::Conflict { found: stored.revision });
+        }
+        if let Some(recorded) = self.recorded_otherwise(id, &change.entries)? {
+            return Ok(Verdict::AlreadyRecorded(Box::new(recorded)));
+        }
+        let release = change.release;
+        let entries: Result<Vec<Put>, Trouble> =
+            change.entries.iter().map(|entry| Put::new(keys::entry(id, entry.index), entry)).collect();
+        let run = becomes(&stored, change);
+        self.put_run(&stored, &run, entries?)?;
+        if release {
+            self.known.queues.release(id);
+        }
+        Ok(Verdict::Changed { revision: run.revision, control: run.control })
+    }
+
+    /// An entry that is settled in the store with another outcome than one of these.
+    fn recorded_otherwise(&self, run: RunId, entries: &[Entry]) -> Result<Option<Entry>, Trouble> {
+        for entry in entries {
+            let recorded = self.rows.row::<Entry>(&keys::entry(run, entry.index))?;
+            let otherwise = recorded.filter(|recorded| recorded.is_settled() && recorded != entry);
+            if otherwise.is_some() {
+                return Ok(otherwise);
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn control(&mut self, id: RunId, control: Control) -> Result<Verdict, Trouble> {
+        let Some(stored) = self.rows.row::<Run>(&keys::run(id))? else {
+            return Ok(Verdict::NoSuchRun);
+        };
+        if cannot(&stored, control.wish).is_some() {
+            return Ok(Verdict::Refused { status: stored.status() });
+        }
+        let wished = merge(stored.control.clone(), control);
+        if stored.control.as_ref() != Some(&wished) {
+            let run = Run { control: Some(wished), ..stored.clone() };
+            self.put_run(&stored, &run, Vec::new())?;
+        }
+        Ok(Verdict::Controlled)
+    }
+
+    /// Puts a changed run with what goes with it. Nothing is put before all of it can be.
+    fn put_run(&mut self, stored: &Run, run: &Run, others: Vec<Put>) -> Result<(), Trouble> {
+        let put = Put::new(keys::run(run.id), run)?;
+        for put in others.into_iter().chain([put]) {
+            self.rows.put(put)?;
+        }
+        self.run_moved(Some(stored), run);
+        self.wrote();
+        Ok(())
+    }
+}
+
+/// The row that a change stores: with the next revision, and with a control that came since the
+/// transition saw the row.
+fn becomes(stored: &Run, change: Change) -> Run {
+    let mut run = change.run;
+    run.revision = change.seen.saturating_add(1);
+    run.epoch = change.epoch;
+    if stored.control != change.seen_control {
+        run.control.clone_from(&stored.control);
+    }
+    if run.status().is_end() {
+        run.control = None;
+    }
+    run
+}

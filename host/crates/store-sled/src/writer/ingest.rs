@@ -1,0 +1,73 @@
+//! Events: told apart from repeats, and put with the runs that they start, all or nothing.
+
+use std::collections::BTreeMap;
+
+use stepwell_core::{Digest, Event, Run, RunId};
+use stepwell_store::Ingested;
+
+use super::Writer;
+use super::deliveries::is_forgotten;
+use crate::error::Trouble;
+use crate::keys;
+use crate::model::{DeliveryRef, DeliveryRow, EventRow};
+use crate::rows::{Put, Source};
+
+impl Writer {
+    pub(super) fn ingest(&mut self, event: Event) -> Result<Ingested, Trouble> {
+        if self.rows.value(&keys::event(event.id))?.is_some() {
+            return Ok(Ingested::Duplicate { event: event.id });
+        }
+        let body = event.body.unwrap_or_else(|| Digest::of(event.data.as_str().as_bytes()));
+        if let Some(known) = self.known_delivery(&event, body)? {
+            return Ok(known);
+        }
+        self.take_in(event, body)
+    }
+
+    /// What a delivery under the same id says of this one. One that is forgotten, though still there,
+    /// says nothing and is deleted.
+    fn known_delivery(&mut self, event: &Event, body: Digest) -> Result<Option<Ingested>, Trouble> {
+        let Some(key) = keys::delivery(event) else { return Ok(None) };
+        let Some(first) = self.rows.row::<DeliveryRow>(&key)? else { return Ok(None) };
+        if is_forgotten(first.at, event.received_at) {
+            self.rows.unmark(keys::delivery_by_time(first.at, first.event));
+            return Ok(None);
+        }
+        let event = first.event;
+        Ok(Some(if first.body == body { Ingested::Duplicate { event } } else { Ingested::Conflict { event } }))
+    }
+
+    fn take_in(&mut self, event: Event, body: Digest) -> Result<Ingested, Trouble> {
+        let matching = self.known.registry.matching(&event.name);
+        // Two plugins that declare the same workflow would start the same run.
+        let runs: BTreeMap<RunId, Run> =
+            matching.map(|declared| Run::of(&event, declared)).map(|run| (run.id, run)).collect();
+        let ids: Vec<RunId> = runs.keys().copied().collect();
+        let mut puts = delivery_puts(&event, body)?;
+        for run in runs.values() {
+            puts.push(Put::new(keys::run(run.id), run)?);
+        }
+        let (id, received_at) = (event.id, event.received_at);
+        puts.push(Put::new(keys::event(id), &EventRow { event, runs: ids.clone() })?);
+        puts.into_iter().for_each(|put| self.rows.put_new(put));
+        for run in runs.values() {
+            self.rows.mark(keys::run_by_workflow(&run.workflow, run.id.as_bytes()));
+            self.run_moved(None, run);
+        }
+        self.known.counts.events += 1;
+        self.counts_changed = true;
+        self.deliveries.came(received_at);
+        self.wrote();
+        Ok(Ingested::Created { event: id, runs: ids })
+    }
+}
+
+/// The rows of a delivery under its sender's id, if it has one.
+fn delivery_puts(event: &Event, body: Digest) -> Result<Vec<Put>, Trouble> {
+    let Some(external_id) = event.external_id.clone() else { return Ok(Vec::new()) };
+    let key = keys::delivery_of(&event.source, &external_id);
+    let row = DeliveryRow { event: event.id, body, at: event.received_at };
+    let by_time = keys::delivery_by_time(event.received_at, event.id);
+    let place = DeliveryRef { source: event.source.clone(), external_id };
+    Ok(vec![Put::new(key, &row)?, Put::new(by_time, &place)?])
+}

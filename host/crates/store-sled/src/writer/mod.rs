@@ -1,0 +1,244 @@
+//! The writer: one thread that takes everything that is submitted in order, decides upon each element
+//! by what is there, answers, and gives all that a group puts to sled in one batch. It alone writes.
+
+mod change;
+mod claims;
+mod deliveries;
+mod ingest;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError};
+
+use stepwell_core::{Run, RunId, Timestamp, WorkflowId};
+use stepwell_store::limits::GROUP_MAX;
+use stepwell_store::{Element, Error, Lease, Receipt, Sequence, Verdict};
+use tokio::sync::{mpsc, oneshot};
+
+pub(crate) use claims::ClaimAsk;
+
+use crate::dir::DataDir;
+use crate::error::Trouble;
+use crate::keys;
+use crate::limits::{FORGOTTEN_PER_GROUP, GROUP_BYTES_MAX};
+use crate::model::MetaRow;
+use crate::open::Known;
+use crate::rows::{Put, Rows};
+use crate::shared::Shared;
+use crate::sync::Syncer;
+
+/// Where an answer goes. Dropped without one, it says that the store is gone.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+/// What the writer is asked.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Submit { element: Element, reply: Reply<Receipt> },
+    Acquire { reply: Reply<(Lease, Sequence)> },
+    /// Answered once the runs' rows can be read from sled.
+    Claim { ask: ClaimAsk, reply: Reply<Vec<RunId>> },
+    Unclaim { lease: Lease, run: RunId, reply: Reply<()> },
+    Queues { reply: Reply<Vec<(WorkflowId, Option<Timestamp>)>> },
+    /// Answered once everything is durable and the directory given up.
+    Close { reply: Reply<()> },
+}
+
+/// The writer's state.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    rows: Rows,
+    known: Known,
+    syncer: Syncer,
+    shared: Arc<Shared>,
+    /// Of the last element that put anything.
+    sequence: u64,
+    counts_changed: bool,
+    /// Claims that are answered once what is pending is applied.
+    claimed: Vec<(Reply<Vec<RunId>>, Vec<RunId>)>,
+    deliveries: deliveries::Forgetting,
+    closing: Option<Reply<()>>,
+}
+
+impl Writer {
+    pub(crate) fn new(rows: Rows, known: Known, syncer: Syncer, shared: Arc<Shared>) -> Self {
+        Self {
+            rows,
+            known,
+            syncer,
+            shared,
+            sequence: 0,
+            counts_changed: false,
+            claimed: Vec::new(),
+            deliveries: deliveries::Forgetting::default(),
+            closing: None,
+        }
+    }
+
+    /// Works until it is closed, nobody can ask any more, or the store fails; then lets the database and
+    /// the directory go.
+    pub(crate) fn run_thread(self, commands: mpsc::Receiver<Command>, dir: DataDir) {
+        let shared = Arc::clone(&self.shared);
+        let run = || {
+            let closing = self.run(commands);
+            let db = shared.db.write().unwrap_or_else(PoisonError::into_inner).take();
+            drop(db);
+            closing
+        };
+        let closing = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+            shared.progress.fail("the database panicked while it was written: start the host again");
+            None
+        });
+        let end = shared.progress.check();
+        shared.progress.close();
+        drop(dir);
+        if let Some(reply) = closing {
+            // Whoever closed need not wait.
+            let _ = reply.send(end);
+        }
+    }
+
+    /// Ends with all that was applied durable, if it can be.
+    fn run(mut self, mut commands: mpsc::Receiver<Command>) -> Option<Reply<()>> {
+        let mut group = Vec::with_capacity(GROUP_MAX);
+        while self.closing.is_none() && commands.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
+            if let Err(reason) = self.group(&mut group) {
+                self.shared.progress.fail(&reason);
+                break;
+            }
+        }
+        drop(self.syncer);
+        self.closing
+    }
+
+    /// Takes a group in and applies it. Fails where the store cannot go on.
+    fn group(&mut self, commands: &mut Vec<Command>) -> Result<(), String> {
+        self.deliveries.left = FORGOTTEN_PER_GROUP;
+        self.take_back();
+        for command in commands.drain(..) {
+            self.handle(command)?;
+            if self.rows.pending_bytes() > GROUP_BYTES_MAX {
+                self.apply().map_err(reason)?;
+            }
+            if self.closing.is_some() {
+                break;
+            }
+        }
+        self.apply().map_err(reason)
+    }
+
+    fn handle(&mut self, command: Command) -> Result<(), String> {
+        match command {
+            Command::Submit { element, reply } => {
+                let verdict = self.submit(element);
+                let sequence = Sequence(self.sequence);
+                answer(reply, verdict.map(|verdict| Receipt { sequence, verdict }))
+            }
+            Command::Acquire { reply } => {
+                let lease = self.acquire();
+                answer(reply, lease)
+            }
+            Command::Claim { ask, reply } => self.claim(&ask, reply),
+            Command::Unclaim { lease, run, reply } => {
+                // Nobody waiting for it is fine.
+                let _ = reply.send(self.unclaim(lease, run));
+                Ok(())
+            }
+            Command::Queues { reply } => {
+                let queues = self.queues();
+                answer(reply, queues)
+            }
+            Command::Close { reply } => {
+                self.closing = Some(reply);
+                Ok(())
+            }
+        }
+    }
+
+    fn submit(&mut self, element: Element) -> Result<Verdict, Trouble> {
+        match element {
+            Element::Ingest(event) => self.ingest(*event).map(Verdict::Ingested),
+            Element::Change(change) => self.change(*change),
+            Element::Control { run, control } => self.control(run, control),
+            Element::Plugin(plugin) => {
+                let put = Put::new(keys::plugin(&plugin.name), &plugin)?;
+                self.rows.put(put)?;
+                self.known.registry.put(*plugin);
+                self.wrote();
+                Ok(Verdict::Registered)
+            }
+        }
+    }
+
+    fn acquire(&mut self) -> Result<(Lease, Sequence), Trouble> {
+        let epoch = self.known.epoch.saturating_add(1);
+        let put = Put::new(keys::META.to_vec(), &MetaRow { epoch })?;
+        self.rows.put_new(put);
+        self.known.epoch = epoch;
+        self.known.queues.release_all();
+        self.wrote();
+        Ok((Lease { epoch }, Sequence(self.sequence)))
+    }
+
+    /// An element has put what it puts.
+    fn wrote(&mut self) {
+        self.sequence += 1;
+    }
+
+    /// Puts what follows from a run that is new or has changed: its due row, its place in the index by
+    /// status, the counters.
+    fn run_moved(&mut self, from: Option<&Run>, to: &Run) {
+        let (due_from, due_to) = (from.and_then(Run::due), to.due());
+        if due_from != due_to {
+            let key = |at| keys::due(&to.workflow, crate::due::Due { at, run: to.id });
+            due_from.map(key).into_iter().for_each(|key| self.rows.unmark(key));
+            due_to.map(key).into_iter().for_each(|key| self.rows.mark(key));
+            self.known.queues.moved(&to.workflow, to.id, due_from, due_to);
+        }
+        let (was, is) = (from.map(Run::status), to.status());
+        if was != Some(is) {
+            if let Some(was) = was.filter(|status| keys::is_indexed(*status)) {
+                self.rows.unmark(keys::run_by_status(was, to.id.as_bytes()));
+            }
+            if keys::is_indexed(is) {
+                self.rows.mark(keys::run_by_status(is, to.id.as_bytes()));
+            }
+            self.known.counts.moved(was, is);
+            self.counts_changed = true;
+        }
+    }
+
+    /// Gives all that is pending to sled in one batch and has it synced; then what waited for that is
+    /// answered.
+    fn apply(&mut self) -> Result<(), Trouble> {
+        self.forget_deliveries()?;
+        if std::mem::take(&mut self.counts_changed) {
+            let put = Put::new(keys::COUNTS.to_vec(), &self.known.counts)?;
+            self.rows.put_new(put);
+        }
+        let batch = self.rows.take_batch();
+        if let Some(batch) = batch {
+            self.shared.progress.applying(self.sequence);
+            self.rows.db().apply_batch(batch)?;
+        }
+        self.answer_claims();
+        self.syncer.request(self.sequence);
+        Ok(())
+    }
+}
+
+/// Tells the asker. Fails where the store cannot go on.
+fn answer<T>(reply: Reply<T>, result: Result<T, Trouble>) -> Result<(), String> {
+    let failed = match &result {
+        Err(Trouble::Failed(reason)) => Err(reason.clone()),
+        Err(Trouble::Damaged { .. }) | Ok(_) => Ok(()),
+    };
+    // An asker that is gone does not want to know.
+    let _ = reply.send(result.map_err(Error::from));
+    failed
+}
+
+fn reason(trouble: Trouble) -> String {
+    match trouble {
+        Trouble::Failed(reason) => reason,
+        Trouble::Damaged { what, reason } => format!("{what}: {reason}"),
+    }
+}

@@ -1,0 +1,217 @@
+//! Looks at a component's outside before it costs anything: its kind, its contract, its imports and exports.
+
+use stepwell_core::Digest;
+use wasmparser::{Encoding, Parser, Payload};
+
+use super::LoadError;
+use crate::limits::COMPONENT_BYTES_MAX;
+
+/// The contract that this host offers.
+pub(crate) const OFFERED: &str = "0.1.0";
+/// The contract's package.
+const PACKAGE: &str = "stepwell:workflow/";
+const INTERFACES: [&str; 5] = ["types", "step", "http", "context", "log"];
+const EXPORTS: [&str; 2] = ["describe", "run"];
+/// A component of this size that imports nothing of WASI was built with its toolchain's stubs.
+const STUBBED_BYTES_MIN: usize = 1 << 20;
+
+/// The parts of WASI that are linked.
+const WASI: [&str; 30] = [
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
+    "wasi:sockets/network-types",
+];
+
+/// What the outside of a component says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outside {
+    pub(crate) digest: Digest,
+    /// The contract's version, by its imports; none where the component imports nothing of it.
+    pub(crate) contract: Option<String>,
+    pub(crate) imports: Vec<String>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// Checks that this host can load a component, as far as can be seen without compiling it.
+pub(crate) fn check(bytes: &[u8]) -> Result<Outside, LoadError> {
+    if bytes.len() > COMPONENT_BYTES_MAX {
+        return Err(LoadError::Size(bytes.len()));
+    }
+    if bytes.starts_with(b"\x7fELF") {
+        return Err(LoadError::Compiled);
+    }
+    let (imports, exports) = names(bytes)?;
+    let contract = contract(&imports)?;
+    let unknown: Vec<_> = imports.iter().filter(|name| !is_known(name)).cloned().collect();
+    if !unknown.is_empty() {
+        return Err(LoadError::UnknownImports(unknown));
+    }
+    let missing: Vec<_> = EXPORTS.into_iter().filter(|name| !exports.iter().any(|export| export == name)).collect();
+    if !missing.is_empty() {
+        return Err(LoadError::MissingExports(missing));
+    }
+    let notes = notes(bytes.len(), &imports);
+    Ok(Outside { digest: Digest::of(bytes), contract, imports, notes })
+}
+
+/// The names that the outermost component imports and exports. The whole is read, so that a truncated file
+/// is found here.
+fn names(bytes: &[u8]) -> Result<(Vec<String>, Vec<String>), LoadError> {
+    let malformed = |error: wasmparser::BinaryReaderError| LoadError::Malformed(error.to_string());
+    let (mut imports, mut exports, mut depth) = (Vec::new(), Vec::new(), 0_u32);
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(malformed)? {
+            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => return Err(LoadError::CoreModule),
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    imports.push(import.map_err(malformed)?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    exports.push(export.map_err(malformed)?.name.name.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok((imports, exports))
+}
+
+/// The contract's version by the import names, which every language writes. wasmtime would link a newer
+/// minor version without a word.
+fn contract(imports: &[String]) -> Result<Option<String>, LoadError> {
+    let mut wanted = None;
+    for version in imports.iter().filter(|name| name.starts_with(PACKAGE)).map(|name| version_of(name)) {
+        if !is_offered(version) {
+            return Err(LoadError::Newer { wanted: version.to_owned(), offered: OFFERED });
+        }
+        wanted = Some(version.to_owned());
+    }
+    Ok(wanted)
+}
+
+fn version_of(name: &str) -> &str {
+    name.split_once('@').map_or("without a version", |(_, version)| version)
+}
+
+/// `0.1.0`: a patch is additive, so an older one would do too; a newer one, another minor version and what is
+/// not released would not.
+fn is_offered(version: &str) -> bool {
+    parsed(version).zip(parsed(OFFERED)).is_some_and(|(wanted, offered)| {
+        let [major, minor, patch] = wanted;
+        let [offered_major, offered_minor, offered_patch] = offered;
+        (major, minor) == (offered_major, offered_minor) && patch <= offered_patch
+    })
+}
+
+fn parsed(version: &str) -> Option<[u32; 3]> {
+    let mut parts = version.split('.');
+    let mut next = || parts.next()?.parse().ok();
+    let version = [next()?, next()?, next()?];
+    parts.next().is_none().then_some(version)
+}
+
+fn is_known(import: &str) -> bool {
+    let (name, version) = import.split_once('@').unwrap_or((import, ""));
+    match name.strip_prefix(PACKAGE) {
+        Some(interface) => INTERFACES.contains(&interface),
+        None => WASI.contains(&name) && version.starts_with("0.2."),
+    }
+}
+
+fn notes(size: usize, imports: &[String]) -> Vec<String> {
+    let mut notes = Vec::new();
+    if size >= STUBBED_BYTES_MIN && !imports.iter().any(|name| name.starts_with("wasi:")) {
+        notes.push(
+            "imports nothing of WASI although it carries a language's runtime: it was probably built with stubs, \
+             whose clock is the build's and whose random is constant; build it without"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn component(imports: &[&str], exports: &[&str]) -> Vec<u8> {
+        let imports: String = imports.iter().map(|name| format!("(import \"{name}\" (instance))\n")).collect();
+        let exports: String = exports.iter().map(|name| format!("(export \"{name}\" (func $f))\n")).collect();
+        let wat = format!(
+            "(component {imports}
+               (core module $m (func (export \"f\")))
+               (core instance $i (instantiate $m))
+               (func $f (canon lift (core func $i \"f\")))
+               {exports})"
+        );
+        wat::parse_str(wat).unwrap()
+    }
+
+    #[test]
+    fn says_what_a_file_is_that_is_no_component() {
+        let module = wat::parse_str("(module)").unwrap();
+        assert!(matches!(check(&module), Err(LoadError::CoreModule)));
+        assert!(matches!(check(b"#!/bin/sh"), Err(LoadError::Malformed(_))));
+        assert!(matches!(check(b""), Err(LoadError::Malformed(_))));
+        assert!(matches!(check(b"\x7fELF\x02"), Err(LoadError::Compiled)));
+        let whole = component(&[], &["describe", "run"]);
+        assert!(check(&whole).is_ok());
+        for cut in [8, whole.len() / 2, whole.len() - 1] {
+            assert!(check(&whole[..cut]).is_err(), "{cut} of {}", whole.len());
+        }
+        assert!(matches!(check(&vec![0; COMPONENT_BYTES_MAX + 1]), Err(LoadError::Size(_))));
+    }
+
+    #[test]
+    fn the_contract_is_read_from_the_imports() {
+        let at = |version: &str| check(&component(&[&format!("stepwell:workflow/step@{version}")], &EXPORTS));
+        assert_eq!(at("0.1.0").unwrap().contract.as_deref(), Some("0.1.0"));
+        for newer in ["0.1.1", "0.2.0", "1.0.0", "0.1.0-next", "0.0.9"] {
+            let error = at(newer).unwrap_err();
+            assert!(matches!(error, LoadError::Newer { .. }), "{newer}");
+            assert!(error.to_string().contains("update the host"), "{error}");
+        }
+    }
+
+    #[test]
+    fn unknown_imports_and_missing_exports_are_listed() {
+        let bytes = component(&["wasi:keyvalue/store@0.2.0", "wasi:io/poll@0.2.3", "wasi:io/poll@0.3.0", "evil"], &EXPORTS);
+        let error = check(&bytes).unwrap_err().to_string();
+        assert!(error.ends_with("wasi:keyvalue/store@0.2.0, wasi:io/poll@0.3.0, evil"), "{error}");
+        let error = check(&component(&["stepwell:workflow/steps@0.1.0"], &EXPORTS)).unwrap_err().to_string();
+        assert!(error.contains("stepwell:workflow/steps"), "{error}");
+        let error = check(&component(&[], &["describe"])).unwrap_err().to_string();
+        assert!(error.contains("exports run"), "{error}");
+    }
+}

@@ -1,0 +1,57 @@
+//! Asks a component what it declares: in a store of its own, within a CPU bound, every import of the contract
+//! refusing and WASI answering constants.
+
+use std::sync::Arc;
+
+use stepwell_bindings::v0_1::WorkflowPre;
+use stepwell_core::id::Seed;
+use stepwell_core::name::BadName;
+use stepwell_core::{EventId, Manifest};
+use stepwell_engine::executor::Exit;
+
+use super::LoadError;
+use crate::egress::Origin;
+use crate::guest::{Budget, Ending, Situation, State, drive};
+use crate::limits::DESCRIBE_CPU_MAX;
+use crate::threads::{GuestThreads, panic_message};
+use crate::ticker::Ticking;
+
+/// Calls `describe` and reads its answer.
+pub(crate) async fn describe(
+    threads: &GuestThreads,
+    ticking: Ticking,
+    pre: WorkflowPre<State>,
+    memory_bytes_max: usize,
+) -> Result<Manifest, LoadError> {
+    let task = threads.spawn(ask(pre, ticking, memory_bytes_max));
+    let text = task.await.map_err(|error| LoadError::Describe(panic_message(error)))?;
+    let manifest = Manifest::parse(&text.map_err(LoadError::Describe)?)?;
+    for host in manifest.asks.hosts.iter().filter(|host| !host.starts_with('$')) {
+        host.parse::<Origin>()?;
+    }
+    Ok(manifest)
+}
+
+async fn ask(pre: WorkflowPre<State>, ticking: Ticking, memory_bytes_max: usize) -> Result<String, String> {
+    let ending = Arc::new(Ending::default());
+    let situation = Arc::new(Situation::new(constant_seed()?, None));
+    let state = State::new(None, situation.clone(), ending.clone(), memory_bytes_max);
+    let guest = async move {
+        let mut store = state.into_store(pre.engine());
+        let instance = pre.instantiate_async(&mut store).await?;
+        instance.call_describe(&mut store).await
+    };
+    let budget = Budget { cpu_max: DESCRIBE_CPU_MAX, name: "DESCRIBE_CPU_MAX", ticking };
+    match drive(guest, budget, ending, situation).await {
+        Ok(result) => result.map_err(|error| error.root_cause().to_string()),
+        Err(Exit::Exceeded { limit }) => Err(format!("it exceeds {limit}")),
+        Err(Exit::Misused { message } | Exit::Trapped { message }) => Err(message),
+        Err(Exit::Stopped | Exit::Returned(_)) => Err("it was stopped".to_owned()),
+    }
+}
+
+/// What random is during `describe`: the same for every component and host.
+fn constant_seed() -> Result<Seed, String> {
+    let workflow = "describe".parse().map_err(|bad: BadName| bad.to_string())?;
+    Ok(Seed::of(EventId::from_bytes([0; 16]), &workflow))
+}

@@ -1,0 +1,60 @@
+//! The one wasmtime engine: what guests may use, how their memory is laid out, what makes them
+//! deterministic. It must not know the contract.
+
+use wasmtime::{
+    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy, WasmBacktraceDetails,
+};
+
+use crate::limits::{CORE_INSTANCES_MAX, MEMORIES_MAX, Settings, TABLE_ELEMENTS_MAX, TABLES_MAX};
+
+/// Instances beyond the activations: a `describe` or two, and what is dropped a moment later.
+const SPARE: u32 = 4;
+/// Unmapped bytes after each memory. Accesses are checked by compare as well, since the reservation is small.
+const GUARD_BYTES: u64 = 64 << 10;
+
+/// Builds the engine.
+pub(crate) fn build(settings: &Settings) -> wasmtime::Result<Engine> {
+    let mut config = Config::new();
+    config.strategy(Strategy::Cranelift);
+    // One compiler thread of low priority, rather than every core at normal priority.
+    config.parallel_compilation(false);
+    config.epoch_interruption(true);
+    config.concurrency_support(false);
+    deterministic(&mut config);
+    features(&mut config);
+    config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
+    config.memory_init_cow(true);
+    config.memory_may_move(false);
+    config.memory_reservation(settings.memory_bytes_max as u64);
+    config.memory_guard_size(GUARD_BYTES);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)));
+    Engine::new(&config)
+}
+
+fn deterministic(config: &mut Config) {
+    config.cranelift_nan_canonicalization(true);
+    config.relaxed_simd_deterministic(true);
+}
+
+/// Shared memory, threads and garbage collection are not compiled in; these are, and off.
+fn features(config: &mut Config) {
+    config.wasm_memory64(false);
+    config.wasm_custom_page_sizes(false);
+}
+
+fn pool(settings: &Settings) -> PoolingAllocationConfig {
+    let instances = settings.activations_max.saturating_add(SPARE);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .max_core_instances_per_component(CORE_INSTANCES_MAX)
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_MAX))
+        .max_memories_per_component(MEMORIES_MAX)
+        .total_memories(instances.saturating_mul(MEMORIES_MAX))
+        .max_memory_size(settings.memory_bytes_max)
+        .max_tables_per_component(TABLES_MAX)
+        .max_tables_per_module(TABLES_MAX)
+        .total_tables(instances.saturating_mul(TABLES_MAX))
+        .table_elements(TABLE_ELEMENTS_MAX)
+        .total_stacks(instances);
+    pool
+}

@@ -1,0 +1,132 @@
+//! What is durable when, and what anybody may see before.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::FutureExt;
+use futures::future::join_all;
+use stepwell_store::{Element, Error, EventFilter, Ingested, Page, Receipt, RunFilter, Verdict};
+
+use crate::backend::Backend;
+use crate::fixtures::*;
+
+fn ingest_of(n: u64) -> Element {
+    Element::Ingest(Box::new(delivery(n, &format!("msg_{n}"), "body")))
+}
+
+pub(super) async fn reads_see_durable_state_only<B: Backend>() {
+    let backend = B::empty().await;
+    let store = backend.store();
+    register(&*store).await;
+    backend.hold_syncs();
+    let Receipt { sequence, verdict } = store.submit(ingest_of(1)).await.unwrap();
+    let Verdict::Ingested(Ingested::Created { event, runs }) = verdict else { panic!("{verdict:?}") };
+    let run = runs[0];
+    let released = Arc::new(AtomicBool::new(false));
+    let reads = (0..20).map(|n| {
+        let (store, released) = (backend.store(), Arc::clone(&released));
+        tokio::spawn(async move {
+            let seen = match n % 5 {
+                0 => store.run(run).await.unwrap().is_some(),
+                1 => store.event(event).await.unwrap().is_some(),
+                2 => store.counts().await.unwrap().events > 0,
+                3 => !store.runs(&RunFilter::default(), Page { limit: 9, after: None }).await.unwrap().0.is_empty(),
+                _ => !store.events(&EventFilter::default(), Page { limit: 9, after: None }).await.unwrap().0.is_empty(),
+            };
+            assert!(!seen || released.load(Ordering::SeqCst), "a read of kind {n} saw what was not durable");
+        })
+    });
+    let reads: Vec<_> = reads.collect();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    released.store(true, Ordering::SeqCst);
+    backend.release_syncs();
+    store.durable(sequence).await.unwrap();
+    join_all(reads).await.into_iter().for_each(|read| read.unwrap());
+    assert!(store.run(run).await.unwrap().is_some() && store.event(event).await.unwrap().is_some());
+}
+
+pub(super) async fn a_verdict_comes_before_it_is_durable<B: Backend>() {
+    let backend = B::empty().await;
+    let store = backend.store();
+    register(&*store).await;
+    let lease = store.acquire().await.unwrap();
+    backend.hold_syncs();
+    let created = store.submit(ingest_of(1)).await.unwrap();
+    // The engine works on with what was submitted, though nobody outside sees it.
+    let run = claim_one(&*store, lease, at(9)).await.run;
+    let changed = store.submit(Element::Change(Box::new(change(lease, &run, completed())))).await.unwrap();
+    assert!(matches!(changed.verdict, Verdict::Changed { .. }) && changed.sequence > created.sequence);
+    assert!(store.durable(created.sequence).now_or_never().is_none());
+    assert!(store.durable(changed.sequence).now_or_never().is_none());
+    backend.release_syncs();
+    store.durable(changed.sequence).await.unwrap();
+    assert!(store.durable(created.sequence).now_or_never().is_some(), "one order: it covers what came before");
+}
+
+pub(super) async fn a_refusal_waits_for_what_it_is_about<B: Backend>() {
+    let backend = B::empty().await;
+    let store = backend.store();
+    backend.hold_syncs();
+    let created = store.submit(ingest_of(1)).await.unwrap();
+    let again = Element::Ingest(Box::new(delivery(2, "msg_1", "body")));
+    let duplicate = store.submit(again).await.unwrap();
+    assert!(matches!(duplicate.verdict, Verdict::Ingested(Ingested::Duplicate { .. })));
+    assert!(duplicate.sequence >= created.sequence, "a duplicate is told only once the first is durable");
+    assert!(store.durable(duplicate.sequence).now_or_never().is_none());
+    backend.release_syncs();
+    store.durable(duplicate.sequence).await.unwrap();
+}
+
+pub(super) async fn many_submits_share_a_sync<B: Backend>() {
+    let backend = B::empty().await;
+    let store = backend.store();
+    register(&*store).await;
+    let before = backend.syncs();
+    backend.hold_syncs();
+    let receipts = join_all((0..1000).map(|n| store.submit(ingest_of(n)))).await;
+    let sequences: Vec<_> = receipts.into_iter().map(|receipt| receipt.unwrap().sequence).collect();
+    backend.release_syncs();
+    join_all(sequences.iter().map(|sequence| store.durable(*sequence))).await.into_iter().for_each(|ok| ok.unwrap());
+    if let (Some(before), Some(after)) = (before, backend.syncs()) {
+        assert!((1..=3).contains(&(after - before)), "{} syncs for 1000 events", after - before);
+    }
+    assert_eq!(store.counts().await.unwrap().events, 1000);
+}
+
+pub(super) async fn everything_durable_is_there_after_a_restart<B: Backend>() {
+    let mut backend = B::empty().await;
+    register(&*backend.store()).await;
+    for round in 0..5 {
+        let store = backend.store();
+        join_all((0..50).map(|n| ingest(&*store, delivery(round * 50 + n, &format!("{round}-{n}"), "body")))).await;
+        drop(store);
+        backend = backend.reopen().await;
+        assert_eq!(backend.store().counts().await.unwrap().events, (round + 1) * 50);
+        assert_eq!(all_events(&*backend.store(), &EventFilter::default(), 200).await.len() as u64, (round + 1) * 50);
+    }
+}
+
+pub(super) async fn a_closed_store_says_so<B: Backend>() {
+    let backend = B::empty().await;
+    let store = backend.store();
+    let lease = store.acquire().await.unwrap();
+    store.close().await.unwrap();
+    assert!(matches!(store.submit(ingest_of(1)).await, Err(Error::Closed)));
+    assert!(matches!(store.counts().await, Err(Error::Closed)));
+    assert!(matches!(store.claim(lease, &workflow("welcome"), at(1), 1).await, Err(Error::Closed)));
+    assert!(matches!(store.close().await, Err(Error::Closed)));
+}
+
+pub(super) async fn what_is_submitted_before_a_close_is_kept<B: Backend>() {
+    let backend = B::empty().await;
+    let store = backend.store();
+    let submits = join_all((0..200).map(|n| store.submit(ingest_of(n)))).await;
+    let sequence = submits.into_iter().map(|receipt| receipt.unwrap().sequence).max().unwrap();
+    store.close().await.unwrap();
+    store.durable(sequence).await.unwrap();
+    drop(store);
+    let backend = backend.reopen().await;
+    assert_eq!(backend.store().counts().await.unwrap().events, 200);
+}

@@ -1,1 +1,62 @@
-fn main() {}
+//! The habits of this repository as commands: `cargo xtask --help`. Must not hold anything
+//! that the host needs to run.
+
+mod guests;
+mod plan;
+mod shell;
+mod suite;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::shell::Shell;
+
+/// Build, prove and measure this repository.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run everything that proves the repository, and say at the end what passed
+    ///
+    /// Installs what it needs or says exactly what is missing; nothing is skipped in silence.
+    /// The stages stand in an order that fails fast, and the first failure ends it.
+    Test(Test),
+    /// The same as `test`, without colours or progress bars, for logs
+    Ci,
+    /// Build the example workflows and the test fixtures to components
+    Guests,
+}
+
+#[derive(Debug, Args)]
+struct Test {
+    /// Leave out what takes long: lints, processes that are killed, documentation, interop, browser
+    #[arg(long)]
+    quick: bool,
+    /// Go on after a failed stage, to see all failures at once
+    #[arg(long)]
+    keep_going: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.verb {
+        Verb::Test(test) => Shell::new(std::env::var_os("CI").is_some())
+            .and_then(|shell| suite::test(&shell, test.quick, test.keep_going)),
+        Verb::Ci => Shell::new(true).and_then(|shell| suite::test(&shell, false, false)),
+        Verb::Guests => Shell::new(false).and_then(|shell| guests::build(&shell)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

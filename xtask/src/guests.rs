@@ -1,0 +1,47 @@
+//! Everything that is compiled to a component: the example workflows and the fixtures, and the
+//! SDK under both. Must not decide what a component is good for.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::shell::Shell;
+use crate::tools;
+
+/// The workspaces of guests, beside the host's own.
+pub(crate) const WORKSPACES: [&str; 3] = ["guest-sdk/rust", "example-workflows", "tests/fixtures"];
+
+/// Builds all components.
+pub(crate) fn build(shell: &Shell) -> Result<()> {
+    tools::wasm_target(shell)?;
+    shell.run(&mut shell.cargo(
+        "example-workflows",
+        "build --release --locked --target wasm32-wasip2 --target-dir target",
+    ))?;
+    shell.run(&mut shell.cargo(
+        "tests/fixtures",
+        "build --release --locked --target wasm32-wasip2 --examples --target-dir target",
+    ))
+}
+
+/// The folder with a component for each fixture.
+pub(crate) fn fixtures(shell: &Shell) -> PathBuf {
+    shell.path("tests/fixtures/target/wasm32-wasip2/release/examples")
+}
+
+/// The folder with a component for each example workflow.
+pub(crate) fn examples(shell: &Shell) -> PathBuf {
+    shell.path("example-workflows/target/wasm32-wasip2/release")
+}
+
+/// The SDK's and the examples' own tests, which need no host.
+pub(crate) fn test(shell: &Shell) -> Result<()> {
+    shell.run(&mut shell.cargo(
+        "guest-sdk/rust",
+        "test --quiet --locked --workspace --target-dir target",
+    ))?;
+    shell.run(&mut shell.cargo(
+        "example-workflows",
+        "test --quiet --locked --workspace --target-dir target",
+    ))
+}

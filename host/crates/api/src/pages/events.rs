@@ -141,7 +141,8 @@ pub(super) async fn one(State(app): State<App>, Id(id): Id<EventId>, mut params:
     if reveal {
         tracing::info!(event = %id, by = "dashboard", "an event's data are shown unmasked");
     }
-    Ok(app.inner().layout.respond(
+    Ok(app.inner().layout.respond_in(
+        "Events",
         &event.name,
         html! {
             nav class="crumbs" aria-label="Breadcrumb" { a href="/events" { "Events" } span aria-hidden="true" { "/" } code { (id) } }
@@ -179,7 +180,7 @@ fn started(app: &App, event: &Event, runs: &[Shown]) -> Markup {
             @if runs.is_empty() { p class="muted" { "None." } } @else {
                 ul class="rows" {
                     @for shown in runs {
-                        li { (status_chip(shown.status)) a href={ "/runs/" (shown.run.id) } { (shown.run.workflow) } (short_id(shown.run.id)) }
+                        li { span class="chip-place" { (status_chip(shown.status)) } a href={ "/runs/" (shown.run.id) } { (shown.run.workflow) } (short_id(shown.run.id)) }
                     }
                 }
             }

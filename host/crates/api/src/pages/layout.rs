@@ -35,13 +35,18 @@ impl Layout {
     /// A whole page. `title` names it in the window and, where it is an entry's of the navigation, marks
     /// that entry; `main` is what it holds, beginning with its `h1`.
     pub fn page(&self, title: &str, main: Markup) -> Markup {
+        self.page_in(title, title, main)
+    }
+
+    /// A whole page that belongs to this entry of the navigation.
+    pub fn page_in(&self, section: &str, title: &str, main: Markup) -> Markup {
         html! {
             (DOCTYPE)
             html lang="en" {
                 (head(title))
                 body {
                     a class="skip" href="#main" { "Skip to content" }
-                    (self.header(title))
+                    (self.header(section))
                     main #main class="wrap" tabindex="-1" { (main) }
                 }
             }
@@ -63,7 +68,11 @@ impl Layout {
         Html(self.page(title, main).into_string()).into_response()
     }
 
-    fn header(&self, title: &str) -> Markup {
+    pub(crate) fn respond_in(&self, section: &str, title: &str, main: Markup) -> Response {
+        Html(self.page_in(section, title, main).into_string()).into_response()
+    }
+
+    fn header(&self, section: &str) -> Markup {
         html! {
             header class="top" {
                 div class="wrap" {
@@ -71,7 +80,7 @@ impl Layout {
                     nav aria-label="Main" {
                         ul {
                             @for entry in self.nav.iter() {
-                                li { a href=(entry.path) aria-current=[(entry.title == title).then_some("page")] { (entry.title) } }
+                                li { a href=(entry.path) aria-current=[(entry.title == section).then_some("page")] { (entry.title) } }
                             }
                         }
                     }

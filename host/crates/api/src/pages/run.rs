@@ -37,7 +37,8 @@ pub(super) async fn page(
     let steps = detail.journal.iter().map(|entry| StepView::of(entry, status)).collect();
     let view = View { shown: Shown { run: detail.run, status }, steps, now };
     let title = format!("{} · {}", view.shown.run.workflow, view.shown.status.as_str());
-    Ok(app.inner().layout.respond(
+    Ok(app.inner().layout.respond_in(
+        "Runs",
         &title,
         html! {
             nav class="crumbs" aria-label="Breadcrumb" { a href="/" { "Runs" } span aria-hidden="true" { "/" } code { (id) } }
@@ -159,15 +160,18 @@ fn facts(run: &Run, now: Timestamp) -> Markup {
                 div { dt { "Ended" } dd { (exact(at)) } }
             }
             @if let Some(start) = run.started_at {
-                div { dt { "Took" } dd { (words::length(run.ended_at.unwrap_or(now).since(start))) } }
+                div {
+                    dt { (if run.ended_at.is_some() { "Took" } else { "So far" }) }
+                    dd { (words::length(run.ended_at.unwrap_or(now).since(start))) }
+                }
             }
-            div { dt { "Plugin" } dd { a href={ "/plugins#" (run.plugin) } { (run.plugin) } } }
             div {
                 dt { "Component" }
                 dd {
+                    a href={ "/plugins#" (run.plugin) } { (run.plugin) } " "
                     @match run.component {
                         Some(digest) => { code title=(digest) { (digest.short()) } }
-                        None => { span class="muted" { "not begun" } }
+                        None => { span class="muted" { "(not begun)" } }
                     }
                 }
             }

@@ -42,7 +42,8 @@ fn no_sample(name: &str) -> Problem {
 }
 
 fn form(app: &App, filled: &Filled, wrong: Option<&str>) -> Response {
-    app.inner().layout.respond(
+    app.inner().layout.respond_in(
+        "Events",
         "Send a test event",
         html! {
             nav class="crumbs" aria-label="Breadcrumb" { a href="/events" { "Events" } span aria-hidden="true" { "/" } "New" }

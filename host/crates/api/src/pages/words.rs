@@ -12,7 +12,7 @@ pub(super) fn length(duration: Duration) -> String {
     if ms < 1_000 {
         return format!("{ms} ms");
     }
-    if ms < 10_000 {
+    if ms < 10_000 && ms % 1_000 >= 100 {
         return format!("{}.{} s", ms / 1_000, ms % 1_000 / 100);
     }
     let place = UNITS.iter().position(|(_, size)| ms >= *size).unwrap_or(UNITS.len() - 1);
@@ -66,6 +66,7 @@ mod tests {
         for (ms, text) in [
             (0, "0 ms"),
             (999, "999 ms"),
+            (1_000, "1 s"),
             (1_250, "1.2 s"),
             (10_000, "10 s"),
             (200_000, "3 min 20 s"),

@@ -10,19 +10,8 @@ use anyhow::{Context, Result, bail};
 /// What `cargo run` sets for this program, and must not reach the cargo that it calls: build
 /// scripts look at such variables, and would run anew each time (ring's does, and with it
 /// everything that uses TLS).
-const LEAKED: &[&str] = &[
-    "CARGO",
-    "LD_LIBRARY_PATH",
-    "RUSTUP_TOOLCHAIN",
-    "RUST_RECURSION_COUNT",
-];
-const LEAKED_PREFIXES: &[&str] = &[
-    "CARGO_BIN_",
-    "CARGO_CRATE_",
-    "CARGO_MANIFEST_",
-    "CARGO_PKG_",
-    "CARGO_PRIMARY_",
-];
+const LEAKED: &[&str] = &["CARGO", "LD_LIBRARY_PATH", "RUSTUP_TOOLCHAIN", "RUST_RECURSION_COUNT"];
+const LEAKED_PREFIXES: &[&str] = &["CARGO_BIN_", "CARGO_CRATE_", "CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_PRIMARY_"];
 
 /// Where and how programs are started.
 #[derive(Debug)]
@@ -35,18 +24,23 @@ impl Shell {
     /// `plain`: no colours, no progress bars.
     pub(crate) fn new(plain: bool) -> Result<Self> {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = here
-            .parent()
-            .context("xtask lies in the root of the repository")?;
-        Ok(Self {
-            root: root.to_owned(),
-            plain,
-        })
+        let root = here.parent().context("xtask lies in the root of the repository")?;
+        Ok(Self { root: root.to_owned(), plain })
     }
 
     /// A path inside the repository.
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)
+    }
+
+    /// Where cargo puts what the host's workspace makes.
+    pub(crate) fn target(&self) -> PathBuf {
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.path("target"), |dir| self.root.join(dir))
+    }
+
+    /// The host binary, once it is built.
+    pub(crate) fn binary(&self) -> PathBuf {
+        self.target().join("release/stepwell")
     }
 
     /// A program, to be run in `dir`, a folder of the repository.
@@ -59,9 +53,7 @@ impl Shell {
             }
         }
         if self.plain {
-            command
-                .env("CARGO_TERM_COLOR", "never")
-                .env("CARGO_TERM_PROGRESS_WHEN", "never");
+            command.env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
         }
         command
     }
@@ -114,9 +106,7 @@ impl Shell {
     }
 
     fn announce(&self, command: &Command) {
-        let dir = command
-            .get_current_dir()
-            .and_then(|dir| dir.strip_prefix(&self.root).ok());
+        let dir = command.get_current_dir().and_then(|dir| dir.strip_prefix(&self.root).ok());
         let place = match dir {
             Some(dir) if dir != Path::new("") => format!(" (in {})", dir.display()),
             _ => String::new(),
@@ -129,10 +119,7 @@ fn leaked(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else {
         return false;
     };
-    LEAKED.contains(&name)
-        || LEAKED_PREFIXES
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
+    LEAKED.contains(&name) || LEAKED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn cannot_start(command: &Command) -> String {

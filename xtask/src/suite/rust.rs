@@ -1,4 +1,4 @@
-//! The stages that are cargo's: format, lint, build, tests, documentation. All in the release
+//! The stages that are cargo's: format, tidy, lint, build, tests, documentation. All in the release
 //! profile and over the whole workspace, so that wasmtime is compiled once.
 
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::guests;
-use crate::plan::Proof;
+use crate::plan::{self, Proof};
 use crate::shell::Shell;
 use crate::tools::{self, Runner};
 
@@ -17,52 +17,57 @@ pub(super) fn format(shell: &Shell) -> Result<()> {
     Ok(())
 }
 
+/// `--workspace --test tidy` and not `-p stepwell-tidy`: so its dependencies are built with the
+/// features that everything else uses, once.
+pub(super) fn tidy(shell: &Shell) -> Result<Proof> {
+    plan::libtest(shell, &mut shell.cargo("", "test --release --locked --workspace --test tidy"))
+}
+
 pub(super) fn lint(shell: &Shell) -> Result<()> {
-    shell.run(&mut shell.cargo(
-        "",
-        "clippy --release --locked --workspace --all-targets -- -D warnings",
-    ))
+    shell.run(&mut shell.cargo("", "clippy --release --locked --workspace --all-targets -- -D warnings"))?;
+    for dir in guests::WORKSPACES {
+        let target = format!("--target-dir target --target {}", tools::WASM_TARGET);
+        let arguments = format!("clippy --release --locked --workspace --lib --examples {target} -- -D warnings");
+        shell.run(&mut shell.cargo(dir, &arguments))?;
+    }
+    Ok(())
 }
 
 pub(super) fn build(shell: &Shell) -> Result<()> {
     shell.run(&mut shell.cargo("", "build --release --locked -p stepwell"))
 }
 
+/// Crates whose tests start hosts and kill them: what `--quick` leaves out.
+const LONG: &[&str] = &["stepwell-crash", "stepwell-scenarios"];
+
 pub(super) fn tests(shell: &Shell, quick: bool) -> Result<Proof> {
-    let mut command = match tools::runner(shell) {
-        Runner::Nextest => shell.cargo(
-            "",
-            "nextest run --release --locked --workspace --no-fail-fast",
-        ),
-        Runner::CargoTest => shell.cargo(
-            "",
-            "test --release --locked --workspace --no-fail-fast --lib --bins --tests",
-        ),
+    let runner = tools::runner(shell);
+    let mut command = match runner {
+        Runner::Nextest => shell.cargo("", "nextest run --release --locked --no-fail-fast"),
+        Runner::CargoTest => shell.cargo("", "test --release --locked --no-fail-fast --lib --bins --tests"),
     };
+    command.arg("--workspace");
     if quick {
-        command.arg("--lib").arg("--bins");
+        command.args(LONG.iter().flat_map(|package| ["--exclude", package]));
     }
-    environment(shell, &mut command);
+    guests::environment(shell, &mut command);
+    match runner {
+        Runner::Nextest => nextest(shell, &mut command),
+        Runner::CargoTest => plan::libtest(shell, &mut command),
+    }
+}
+
+/// Keeps the runner's own closing line.
+fn nextest(shell: &Shell, command: &mut Command) -> Result<Proof> {
     let mut summary = None;
-    shell.watch(&mut command, &mut |line| {
-        if line.trim_start().starts_with("Summary [") || line.starts_with("test result:") {
+    shell.watch(command, &mut |line| {
+        if line.trim_start().starts_with("Summary [") {
             summary = Some(line.trim().to_owned());
         }
     })?;
     Ok(Proof { summary })
 }
 
-pub(super) fn doctests(shell: &Shell) -> Result<()> {
-    shell.run(&mut shell.cargo(
-        "",
-        "test --release --locked --quiet --doc -p stepwell-core -p stepwell-store",
-    ))
-}
-
-/// Where tests that drive a whole host find what was built for them.
-fn environment(shell: &Shell, command: &mut Command) {
-    command
-        .env("STEPWELL_BIN", shell.path("target/release/stepwell"))
-        .env("STEPWELL_FIXTURES", guests::fixtures(shell))
-        .env("STEPWELL_EXAMPLES", guests::examples(shell));
+pub(super) fn doctests(shell: &Shell) -> Result<Proof> {
+    plan::libtest(shell, &mut shell.cargo("", "test --release --locked --doc -p stepwell-core -p stepwell-store"))
 }

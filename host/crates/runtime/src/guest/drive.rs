@@ -76,13 +76,16 @@ impl Idle {
         })
     }
 
-    /// The guest is pending: starts the timer unless somebody will answer it.
+    /// The guest is pending: starts the timer anew unless somebody will answer it. A guest that only gave
+    /// way to others is polled again long before it ends.
     fn rest<T>(&mut self, situation: &Situation, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
         if situation.is_waited_for() {
             self.timer = None;
             return Poll::Pending;
         }
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + IDLE_MAX)));
+        let until = Instant::now() + IDLE_MAX;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        timer.as_mut().reset(until);
         // Ready at once only where the clock jumped: the next poll finds it.
         if timer.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();

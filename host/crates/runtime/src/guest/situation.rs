@@ -79,7 +79,8 @@ impl Situation {
     /// The guest begins the body of a step, `journal` being where the journal clock stood before.
     pub(crate) fn open(&self, attempt: Attempted, journal: Timestamp) {
         let mut inner = self.inner();
-        let monotonic_ns = inner.look_outside(journal);
+        // Not a look: a replay does not come by here.
+        let monotonic_ns = inner.outside_ns(journal);
         let chance = stream(&self.seed, &format!("step/{}", attempt.step));
         inner.inside = Some(Inside { attempt, journal, since: Instant::now(), monotonic_ns, chance, denied: false });
     }

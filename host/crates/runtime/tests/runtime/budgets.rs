@@ -1,0 +1,70 @@
+//! Bounds: what a guest uses too much of ends that run alone, by the bound's name.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use stepwell_engine::executor::Exit;
+use stepwell_runtime::Grants;
+
+use crate::support::Bench;
+
+async fn exceeded(bench: &Bench, fixture: &str, data: serde_json::Value) -> String {
+    match bench.play(fixture, data).await.activate(&bench.runtime).await {
+        Exit::Exceeded { limit } => limit,
+        other => panic!("{fixture}: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn each_bound_is_named() {
+    let bench = Bench::with(Grants::default(), |settings| settings.cpu_max = Duration::from_millis(300));
+    assert!(exceeded(&bench, "grows", json!({})).await.contains("MEMORY (64 MiB"));
+    assert!(exceeded(&bench, "floods_log", json!({"count": 100_000})).await.contains("LOG_BYTES_MAX"));
+    assert!(exceeded(&bench, "spins", json!({})).await.contains("CPU_MAX (0.3 s"));
+    assert!(exceeded(&bench, "spins_in_step", json!({})).await.contains("CPU_MAX"));
+    // The others do not notice.
+    let output = bench.play("three_steps", json!({})).await.to_end(&bench.runtime).await.output();
+    assert_eq!(output, json!(6));
+}
+
+#[tokio::test]
+async fn ten_spinning_guests_do_not_keep_another_from_finishing() {
+    let bench = Bench::with(Grants::default(), |settings| {
+        settings.activations_max = 16;
+        settings.cpu_max = Duration::from_millis(500);
+        settings.threads = 2;
+    });
+    let spinning = bench.play("spins", json!({})).await;
+    let spins = futures::future::join_all((0..10).map(|_| spinning.activate(&bench.runtime)));
+    let others = async {
+        let mut slowest = Duration::ZERO;
+        for _ in 0..3 {
+            let begun = Instant::now();
+            assert_eq!(bench.play("three_steps", json!({})).await.to_end(&bench.runtime).await.output(), json!(6));
+            slowest = slowest.max(begun.elapsed());
+        }
+        slowest
+    };
+    let (exits, slowest) = futures::join!(spins, others);
+    assert!(exits.iter().all(|exit| matches!(exit, Exit::Exceeded { .. })), "{exits:?}");
+    assert!(slowest < Duration::from_secs(8), "{slowest:?}");
+}
+
+#[tokio::test]
+async fn activations_beyond_the_bound_wait() {
+    let bench = Bench::with(Grants::default(), |settings| settings.activations_max = 1);
+    let plays = futures::future::join_all((0..4).map(|_| bench.play("slow_step", json!({"ms": 20})))).await;
+    let ends = futures::future::join_all(plays.iter().map(|play| play.to_end(&bench.runtime))).await;
+    assert!(ends.iter().all(|played| played.output().as_u64().unwrap() >= 20));
+}
+
+#[tokio::test]
+async fn dropping_the_execution_drops_the_guest() {
+    let bench = Bench::with(Grants::default(), |settings| settings.activations_max = 1);
+    let spinning = bench.play("spins", json!({})).await;
+    let cut = tokio::time::timeout(Duration::from_millis(100), spinning.activate(&bench.runtime)).await;
+    assert!(cut.is_err());
+    // Its room is free again, so another can begin.
+    let output = bench.play("three_steps", json!({})).await.to_end(&bench.runtime).await.output();
+    assert_eq!(output, json!(6));
+}

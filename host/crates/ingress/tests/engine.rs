@@ -1,5 +1,6 @@
 //! The intake on a real engine with a store in memory: what is answered 2xx is durable, and a
 //! hundred copies are one event.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's mistake is to be loud")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -90,7 +90,10 @@ impl Scheduler {
         for (queue, earliest) in queues {
             let free = self.slots.free(&queue, &self.shared.registry.load());
             match earliest {
-                Some(at) if free > 0 && at <= now => claimed |= self.claim(&queue, now, free).await?,
+                Some(at) if free > 0 && at <= now => {
+                    self.claim(&queue, now, free).await?;
+                    claimed = true;
+                }
                 Some(at) if free > 0 => next = Some(next.map_or(at, |next| next.min(at))),
                 Some(_) | None => {}
             }
@@ -98,11 +101,11 @@ impl Scheduler {
         Ok(if claimed { Round::Claimed } else { Round::Idle(next) })
     }
 
-    async fn claim(&mut self, queue: &WorkflowId, now: Timestamp, free: usize) -> Result<bool, StoreError> {
+    /// Claims and starts. A run that is damaged stays claimed in the store, so that this goes on.
+    async fn claim(&mut self, queue: &WorkflowId, now: Timestamp, free: usize) -> Result<(), StoreError> {
         let runs = self.shared.store.claim(self.lease, queue, now, free.min(CLAIM_PAGE)).await?;
-        let some = !runs.is_empty();
         runs.into_iter().for_each(|run| self.start(run));
-        Ok(some)
+        Ok(())
     }
 
     fn start(&mut self, claimed: Claimed) {

@@ -68,7 +68,7 @@ impl Service {
         let router = Router::new()
             .route("/", get(|| async { Redirect::to("/outbox") }))
             .merge(self.emulators.router())
-            .merge(outbox_router(self.emulators, plain_layout));
+            .merge(outbox_router(self.emulators, std::sync::Arc::new(plain_layout)));
         let ip = self.server.local_addr().ip().to_string();
         let names = AllowedHosts::with([ip]).unwrap_or_else(|_| AllowedHosts::loopback());
         self.server.run(names.protect(router)).await

@@ -9,6 +9,8 @@
 
 mod pages;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{Path, State as Extracted};
 use axum::http::{StatusCode, header};
@@ -21,7 +23,7 @@ use super::limits::SHOWN_MAX;
 use pages::View;
 
 /// Puts a page's title and content into the caller's frame of navigation and styles.
-pub type Layout = fn(title: &str, content: Markup) -> Markup;
+pub type Layout = Arc<dyn Fn(&str, Markup) -> Markup + Send + Sync>;
 
 const POLICY: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data: https:; \
      font-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \

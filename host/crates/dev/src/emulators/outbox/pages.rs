@@ -34,11 +34,11 @@ impl View {
     }
 }
 
-/// The list. A page with htmx in its layout renews it by itself; without, it is a page.
+/// The list. A layout whose script renews regions marked `data-live` keeps it fresh; without, it is a page.
 pub(super) fn index(view: &View) -> Markup {
     html! {
         link rel="stylesheet" href="/outbox/style.css";
-        div #outbox hx-get="/outbox" hx-trigger="every 2s" hx-select="#outbox" hx-swap="outerHTML" {
+        div #outbox data-live {
             h1 { "Outbox" }
             p class="outbox-note" { "What the workflows sent to the local emulators. Nothing left this machine." }
             section {

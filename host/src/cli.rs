@@ -1,0 +1,269 @@
+//! The command line: verbs, flags and their help. What the verbs do is in `commands`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Durable workflows as WebAssembly: one host turns webhooks into runs that survive anything.
+#[derive(Debug, Parser)]
+#[command(name = "stepwell", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 run failed (with --wait), 5 host unreachable.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Build the workflows of a folder, run them on a local host, rebuild on change
+    Dev(Dev),
+    /// Run the host
+    Serve(Serve),
+    /// Build the workflows of a folder to components
+    Build(Build),
+    /// Say what a component declares, imports and asks for, and whether this host takes it
+    Check(Check),
+    /// Send and look at events
+    #[command(subcommand)]
+    Events(Events),
+    /// Look at runs and act on them
+    #[command(subcommand)]
+    Runs(Runs),
+    /// Look at the loaded plugins
+    #[command(subcommand)]
+    Plugins(Plugins),
+    /// Try the webhook intake
+    #[command(subcommand)]
+    Webhooks(Webhooks),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigVerb),
+    /// Run the emulators of Resend and Stripe as a process of their own
+    Emulators(Emulators),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HostFlags {
+    /// Configuration file [default: ./stepwell.toml if it is there]
+    #[arg(long, value_name = "FILE", env = "STEPWELL_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where webhooks come in [default: 127.0.0.1:8400]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Where API and dashboard are served [default: 127.0.0.1:8401]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) admin_listen: Option<SocketAddr>,
+    /// Where everything is kept [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The folder that components are loaded from [default: ./plugins]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plugins: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) host: HostFlags,
+    /// For tests: a Unix socket through which the host's timers can be moved ahead (`advance-ms N`)
+    #[arg(long, value_name = "SOCKET", hide = true)]
+    pub(crate) test_clock: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Dev {
+    /// The folder with the workflows' sources
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) host: HostFlags,
+    /// Use the real Resend and Stripe with the keys of the environment
+    #[arg(long)]
+    pub(crate) live: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// The folder with the workflows' sources
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// Where the components are put
+    #[arg(long, value_name = "DIR", default_value = "./plugins")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The component
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Output {
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Table,
+    /// One JSON value
+    Json,
+    /// One JSON value a line
+    Jsonl,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Remote {
+    /// The host's API
+    #[arg(long, value_name = "URL", env = "STEPWELL_URL", default_value = "http://127.0.0.1:8401")]
+    pub(crate) url: String,
+    /// The bearer token, where the host demands one
+    #[arg(long, value_name = "TOKEN", env = "STEPWELL_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Id {
+    /// The id, or enough of its beginning
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListFlags {
+    /// Rows at most, up to 200
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: u32,
+    /// Where the page before ended
+    #[arg(long)]
+    pub(crate) cursor: Option<String>,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Events {
+    /// Send an event; every workflow with a matching trigger starts a run
+    Send(EventsSend),
+    /// The newest events
+    List(EventsList),
+    /// One event and the runs that it started
+    Get(Id),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EventsSend {
+    /// The event's name, such as clerk/user.created
+    pub(crate) name: String,
+    /// Its data as JSON
+    #[arg(long, short, value_name = "JSON", conflicts_with_all = ["file", "sample"])]
+    pub(crate) data: Option<String>,
+    /// A file with its data as JSON; - for standard input
+    #[arg(long, short, value_name = "FILE", conflicts_with = "sample")]
+    pub(crate) file: Option<PathBuf>,
+    /// Sample data: of this event's name, or of the one given
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) sample: Option<String>,
+    /// Your own id: sent again, it starts nothing
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// Wait until the runs have ended or are parked
+    #[arg(long)]
+    pub(crate) wait: bool,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EventsList {
+    /// Only events of this name
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) list: ListFlags,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Runs {
+    /// The newest runs
+    List(RunsList),
+    /// One run with its steps
+    Get(Id),
+    /// End a run now
+    Cancel(Id),
+    /// End a run's sleep, or its pause before the next attempt, now
+    WakeNow(Id),
+    /// Let a paused run go on
+    Resume(Id),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsList {
+    /// Only runs of these statuses
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) status: Vec<String>,
+    /// Only runs of this workflow
+    #[arg(long)]
+    pub(crate) workflow: Option<String>,
+    /// Only runs of this event
+    #[arg(long)]
+    pub(crate) event: Option<String>,
+    #[command(flatten)]
+    pub(crate) list: ListFlags,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Plugins {
+    /// All plugins with their state
+    List(Remote),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Webhooks {
+    /// Send a signed sample webhook, as Clerk would
+    Test(WebhooksTest),
+    /// The latest refused webhooks with the true cause
+    Rejected(Remote),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WebhooksTest {
+    /// Where the host takes the source's webhooks in
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8400/webhooks/clerk")]
+    pub(crate) url: String,
+    /// The signing secret
+    #[arg(long, env = "CLERK_WEBHOOK_SIGNING_SECRET", hide_env_values = true)]
+    pub(crate) secret: String,
+    /// What is sent: a sample's name
+    #[arg(long = "type", value_name = "TYPE", default_value = "user.created")]
+    pub(crate) kind: String,
+    /// The delivery's id; sent again, it is a duplicate [default: a new one]
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Every value in force and where it comes from
+    Show(HostFlags),
+    /// Read and check the configuration
+    Validate(HostFlags),
+    /// The default file, which is the documentation
+    Default,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Emulators {
+    /// Where they listen; Resend is below /resend, Stripe below /stripe
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8402")]
+    pub(crate) listen: SocketAddr,
+}

@@ -1,0 +1,89 @@
+//! A client of the host's own API, for the verbs that talk to a running host.
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::cli::Remote;
+use crate::commands::Failure;
+
+/// Talks to one host.
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: Option<String>,
+}
+
+impl Client {
+    pub(crate) fn new(remote: &Remote) -> Result<Self, Failure> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(60))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .context("the HTTP client cannot be made")?;
+        Ok(Self { http, base: remote.url.trim_end_matches('/').to_owned(), token: remote.token.clone() })
+    }
+
+    pub(crate) async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, Failure> {
+        let request = self.request(Method::GET, path).query(query);
+        self.send(request).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+        let request = self.request(Method::POST, path);
+        self.send(match body {
+            Some(body) => request.json(body),
+            None => request,
+        })
+        .await
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        let text = response.text().await.map_err(|error| self.unreachable(&error))?;
+        let body: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        if status.is_success() {
+            return Ok(body);
+        }
+        Err(refused(status, &body))
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        Failure::Unreachable(anyhow!(
+            "no host answers at {}: {}. Start one with `stepwell dev` or `stepwell serve`, or name it with --url",
+            self.base,
+            innermost(error)
+        ))
+    }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => innermost(source),
+        None => error.to_string(),
+    }
+}
+
+/// What a problem document (RFC 9457) says.
+fn refused(status: StatusCode, body: &Value) -> Failure {
+    let text = |key: &str| body.get(key).and_then(Value::as_str);
+    let detail = text("detail").or_else(|| text("title")).unwrap_or("no reason given");
+    let error = match text("code") {
+        Some(code) => anyhow!("{detail} ({code}, HTTP {})", status.as_u16()),
+        None => anyhow!("{detail} (HTTP {})", status.as_u16()),
+    };
+    if status == StatusCode::NOT_FOUND { Failure::NotFound(error) } else { Failure::Other(error) }
+}

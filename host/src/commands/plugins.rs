@@ -1,0 +1,14 @@
+//! `stepwell plugins`: what is loaded.
+
+use crate::cli::Plugins;
+use crate::client::Client;
+use crate::commands::Failure;
+use crate::print::{Column, list};
+
+const COLUMNS: &[Column] = &[("PLUGIN", "/name"), ("STATE", "/state"), ("DIGEST", "/digest"), ("REASON", "/reason")];
+
+pub(crate) async fn run(verb: Plugins) -> Result<(), Failure> {
+    let Plugins::List(remote) = verb;
+    let page = Client::new(&remote)?.get("/api/v1/plugins", &[]).await?;
+    Ok(list(&page, COLUMNS, remote.output.output)?)
+}

@@ -1,0 +1,239 @@
+//! The layers of the configuration, and from which of them each value comes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::{Config, DEFAULT_FILE};
+
+/// The file that is read if none is named.
+const FILE_NAME: &str = "stepwell.toml";
+/// Environment variables that configure start with this.
+const ENV_PREFIX: &str = "STEPWELL_";
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Default,
+    File(PathBuf),
+    Env(String),
+    Flag(&'static str),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Env(name) => f.write_str(name),
+            Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// What goes over the file: flags, as a path of keys, the value and the flag's name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Layers {
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) flags: Vec<(&'static [&'static str], Value, &'static str)>,
+}
+
+/// The configuration with the origin of each value, by its dotted key.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    pub(crate) values: BTreeMap<String, (Value, Origin)>,
+}
+
+/// Reads and checks all layers.
+pub(crate) fn load(layers: &Layers, env: impl Iterator<Item = (String, String)>) -> Result<Loaded> {
+    let mut values = BTreeMap::new();
+    put_all(&mut values, &parse(DEFAULT_FILE, Path::new("default.toml"))?, &Origin::Default);
+    if let Some((path, text)) = read_file(layers)? {
+        put_all(&mut values, &parse(&text, &path)?, &Origin::File(path));
+    }
+    for (name, text) in env.filter(|(name, _)| name.starts_with(ENV_PREFIX)) {
+        if let Some(key) = env_key(&name) {
+            put_env(&mut values, key, &text, &name);
+        }
+    }
+    for (key, value, flag) in &layers.flags {
+        values.insert(key.join("."), (value.clone(), Origin::Flag(flag)));
+    }
+    let config = assemble(&values)?;
+    Ok(Loaded { config, values })
+}
+
+fn read_file(layers: &Layers) -> Result<Option<(PathBuf, String)>> {
+    let path = match &layers.file {
+        Some(path) => path.clone(),
+        None if Path::new(FILE_NAME).is_file() => PathBuf::from(FILE_NAME),
+        None => return Ok(None),
+    };
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("the configuration file {} cannot be read", path.display()))?;
+    Ok(Some((path, text)))
+}
+
+fn parse(text: &str, path: &Path) -> Result<Table> {
+    text.parse::<Table>().map_err(|error| anyhow!("{} is not TOML: {error}", path.display()))
+}
+
+/// `STEPWELL_HOST__ADMIN_LISTEN` is `host.admin_listen`.
+fn env_key(name: &str) -> Option<String> {
+    let (section, key) = name.strip_prefix(ENV_PREFIX)?.split_once("__")?;
+    Some(format!("{}.{}", section.to_lowercase(), key.to_lowercase().replace("__", ".")))
+}
+
+/// Text that reads as TOML of another type than text is that.
+fn put_env(values: &mut BTreeMap<String, (Value, Origin)>, key: String, text: &str, name: &str) {
+    let value = format!("v = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("v"));
+    let value = value.filter(|value| !value.is_str() && !value.is_datetime());
+    let value = value.unwrap_or_else(|| Value::String(text.to_owned()));
+    values.insert(key, (value, Origin::Env(name.to_owned())));
+}
+
+/// Tables are flattened to dotted keys two deep (`sources.clerk`), as deep as sections go.
+fn put_all(values: &mut BTreeMap<String, (Value, Origin)>, table: &Table, origin: &Origin) {
+    for (section, value) in table {
+        match value {
+            Value::Table(keys) => {
+                for (key, value) in keys {
+                    values.insert(format!("{section}.{key}"), (value.clone(), origin.clone()));
+                }
+            }
+            other => {
+                values.insert(section.clone(), (other.clone(), origin.clone()));
+            }
+        }
+    }
+}
+
+fn assemble(values: &BTreeMap<String, (Value, Origin)>) -> Result<Config> {
+    let mut root = Table::new();
+    for (key, (value, origin)) in values {
+        let Some((section, key)) = key.split_once('.') else {
+            bail!("{origin}: {}", unknown(key, SECTIONS));
+        };
+        if !SECTIONS.contains(&section) {
+            bail!("{origin}: {}", unknown(section, SECTIONS));
+        }
+        check_key(section, key, value).with_context(|| origin.to_string())?;
+        let table = root.entry(section).or_insert_with(|| Value::Table(Table::new()));
+        if let Value::Table(table) = table {
+            insert(table, key, value.clone());
+        }
+    }
+    Config::deserialize(Value::Table(root)).map_err(|error| anyhow!("the configuration is wrong: {}", error.message()))
+}
+
+/// Inserts by a key that may have dots, as environment variables make them.
+fn insert(table: &mut Table, key: &str, value: Value) {
+    match key.split_once('.') {
+        None => {
+            table.insert(key.to_owned(), value);
+        }
+        Some((head, rest)) => {
+            let inner = table.entry(head).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(inner) = inner {
+                insert(inner, rest, value);
+            }
+        }
+    }
+}
+
+const SECTIONS: &[&str] = &["host", "store", "plugins", "sources", "grants", "limits"];
+const SOURCE_KEYS: &[&str] = &["kind", "prefix", "secrets"];
+const GRANT_KEYS: &[&str] = &["hosts", "rate", "secrets", "vars", "allow_private"];
+
+fn check_key(section: &str, key: &str, value: &Value) -> Result<()> {
+    let inner = match section {
+        "sources" => SOURCE_KEYS,
+        "grants" => GRANT_KEYS,
+        _ => {
+            let known = known_keys(section);
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            if known.contains(&key) {
+                return Ok(());
+            }
+            bail!("[{section}] {}", unknown(key, &known));
+        }
+    };
+    let name = key.split('.').next().unwrap_or(key);
+    let Value::Table(table) = value else { return Ok(()) };
+    match table.keys().find(|key| !inner.contains(&key.as_str())) {
+        Some(key) => bail!("[{section}.{name}] {}", unknown(key, inner)),
+        None => Ok(()),
+    }
+}
+
+fn known_keys(section: &str) -> Vec<String> {
+    let table = DEFAULT_FILE.parse::<Table>().unwrap_or_default();
+    table.get(section).and_then(Value::as_table).map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
+}
+
+fn unknown(key: &str, known: &[&str]) -> String {
+    let near = known.iter().copied().max_by(|a, b| strsim::jaro(key, a).total_cmp(&strsim::jaro(key, b)));
+    match near.filter(|near| strsim::jaro(key, near) > 0.7) {
+        Some(near) => format!("unknown configuration key {key:?}: did you mean {near:?}?"),
+        None => format!("unknown configuration key {key:?}: it is one of {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaded(file: &str, env: &[(&str, &str)]) -> Result<Loaded> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("stepwell.toml");
+        std::fs::write(&path, file).unwrap();
+        let layers = Layers { file: Some(path), flags: Vec::new() };
+        let env: Vec<(String, String)> = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        load(&layers, env.into_iter())
+    }
+
+    #[test]
+    fn the_shipped_file_is_complete() {
+        let config = loaded("", &[]).unwrap().config;
+        assert_eq!(config.host.listen.to_string(), "127.0.0.1:8400");
+        assert!(config.sources.is_empty());
+    }
+
+    #[test]
+    fn environment_goes_over_the_file() {
+        let file = "[host]\nlisten = \"127.0.0.1:1\"\nlog = \"pretty\"\n";
+        let loaded = loaded(file, &[("STEPWELL_HOST__LISTEN", "127.0.0.1:2"), ("STEPWELL_STORE__CACHE_MIB", "9")]).unwrap();
+        assert_eq!(loaded.config.host.listen.port(), 2);
+        assert_eq!(loaded.config.host.log, Log::Pretty);
+        assert_eq!(loaded.config.store.cache_mib, 9);
+        assert_eq!(loaded.values["host.listen"].1, Origin::Env("STEPWELL_HOST__LISTEN".into()));
+    }
+
+    #[test]
+    fn unknown_keys_are_errors_with_a_suggestion() {
+        let cases = [
+            ("[host]\nlissten = 1", "did you mean \"listen\""),
+            ("[hosst]\nlisten = 1", "did you mean \"host\""),
+            ("[sources.clerk]\nkind = \"clerk\"\nsecret = [\"x\"]", "did you mean \"secrets\""),
+            ("[grants.a]\nhost = [\"x\"]", "did you mean \"hosts\""),
+            ("[limits]\nzzz = 1", "it is one of"),
+            ("top = 1", "unknown configuration key \"top\""),
+        ];
+        for (file, expected) in cases {
+            let message = format!("{:#}", loaded(file, &[]).unwrap_err());
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_said() {
+        let message = format!("{:#}", loaded("[host]\nlisten = \"nowhere\"", &[]).unwrap_err());
+        assert!(message.contains("configuration is wrong"), "{message}");
+    }
+
+    use super::super::Log;
+}

@@ -1,0 +1,109 @@
+//! What stands around the admin listener: its door, and what the dashboard shows of the intake.
+
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use stepwell_api::{Auth, Redactions, RejectionCount, RejectionLog, RejectionView, Required, Sample, Samples, SessionKey};
+use stepwell_core::{Digest, Json};
+use stepwell_http::AllowedHosts;
+use stepwell_ingress::{Rejections, samples as ingress_samples};
+
+use crate::clock::fill;
+use crate::config::Host;
+use crate::print::say;
+
+/// The hash of the admin token, in the data directory.
+const TOKEN_FILE: &str = "admin-token.sha256";
+
+/// Under which names the admin listener may be reached.
+pub(crate) fn allowed_hosts(host: &Host) -> Result<AllowedHosts> {
+    let own = (!host.admin_listen.ip().is_unspecified()).then(|| host.admin_listen.ip().to_string());
+    let names = host.admin_hosts.iter().cloned().chain(own.map(bracketed));
+    AllowedHosts::with(names).context("host.admin_hosts")
+}
+
+fn bracketed(address: String) -> String {
+    if address.contains(':') { format!("[{address}]") } else { address }
+}
+
+/// Who may come in: on loopback everybody, elsewhere whoever has the token, which is made and shown
+/// once, and kept as its hash.
+pub(crate) fn auth(listen: SocketAddr, data_dir: &Path) -> Result<Auth> {
+    if listen.ip().is_loopback() {
+        return Ok(Auth::Loopback);
+    }
+    let path = data_dir.join(TOKEN_FILE);
+    let token = match fs::read_to_string(&path) {
+        Ok(text) => text.trim().parse::<Digest>().with_context(|| format!("{} is damaged: delete it to get a new token", path.display()))?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_token(&path)?,
+        Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    };
+    let mut key = [0; 32];
+    fill(&mut key);
+    Ok(Auth::Required(Required { token, session_key: SessionKey(key) }))
+}
+
+fn make_token(path: &Path) -> Result<Digest> {
+    let mut bytes = [0; 32];
+    fill(&mut bytes);
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let token = format!("stepwell_{hex}");
+    let digest = Digest::of(token.as_bytes());
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+        .with_context(|| format!("{} cannot be written", path.display()))?;
+    writeln!(file, "{digest}").and_then(|()| file.sync_all()).with_context(|| format!("{} cannot be written", path.display()))?;
+    say(&format!("The admin listener is open to the network, so it demands a bearer token. It is shown this once:\n\n    {token}\n"));
+    Ok(digest)
+}
+
+/// Events to try things out with.
+pub(crate) fn samples() -> Samples {
+    let sample = |name: &str| {
+        let sample = ingress_samples::get(name)?;
+        let envelope = Json::parse(sample.envelope().to_owned()).ok()?;
+        Some(Sample { name: name.to_owned(), envelope, data: Json::parse(sample.data().to_owned()).ok()? })
+    };
+    Samples::new(ingress_samples::names().filter_map(sample).collect())
+}
+
+/// What the dashboard masks.
+pub(crate) fn redactions() -> Redactions {
+    let paths = |pointers: &[&str]| pointers.iter().map(|p| p.trim_start_matches('/').replace('/', ".")).collect();
+    let paths = ingress_samples::REDACTIONS.iter().map(|r| (r.event.to_owned(), paths(r.pointers))).collect();
+    Redactions::new(paths)
+}
+
+/// The intake's records as the API shows them.
+#[derive(Debug)]
+pub(crate) struct Rejected(pub(crate) Rejections);
+
+impl RejectionLog for Rejected {
+    fn recent(&self, limit: usize) -> Vec<RejectionView> {
+        let view = |rejection: stepwell_ingress::Rejection| RejectionView {
+            at: rejection.at,
+            source: rejection.source,
+            reason: rejection.cause.code().to_owned(),
+            detail: rejection.cause.explanation().to_owned(),
+            status: rejection.status,
+            alert: rejection.alert,
+            peer: rejection.peer.map(|peer| peer.to_string()),
+            external_id: rejection.external_id,
+            event: rejection.event,
+        };
+        self.0.list(limit).into_iter().map(view).collect()
+    }
+
+    fn counts(&self) -> Vec<RejectionCount> {
+        let view = |count: stepwell_ingress::Count| RejectionCount {
+            source: count.source,
+            reason: count.cause.code().to_owned(),
+            count: count.count,
+            last_at: count.last_at,
+        };
+        self.0.counts().into_iter().map(view).collect()
+    }
+}

@@ -1,0 +1,169 @@
+//! The host as a whole: parts opened in order, listeners served, everything closed in order. What
+//! `serve` and `dev` have in common; no logic of its own.
+
+mod admin;
+mod grants;
+mod plugins;
+mod signal;
+mod sources;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use stepwell_api::{ApiState, NavEntry};
+use stepwell_engine::{Clock, Engine, Handle, Ports};
+use stepwell_http::{Limits, Server};
+use stepwell_runtime::{Grants, Runtime};
+use stepwell_store::Store;
+use stepwell_store_sled::{Options, SledStore};
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+pub(crate) use grants::listed;
+pub(crate) use plugins::Folder;
+pub(crate) use signal::stop_signal;
+pub(crate) use sources::{from_config, with_secret};
+
+use crate::clock::{SystemChance, SystemClock};
+use crate::config::Config;
+
+/// How long a stop may take in all before the process ends regardless.
+const STOP_MAX: Duration = Duration::from_secs(25);
+
+/// What a host is started with.
+pub(crate) struct Plan {
+    pub(crate) config: Config,
+    pub(crate) grants: Grants,
+    pub(crate) sources: Vec<stepwell_ingress::Source>,
+    /// The clock that timers are judged by.
+    pub(crate) timers: Arc<dyn Clock>,
+    /// Pages beside the dashboard's own, made with its frame, and their places in the navigation.
+    pub(crate) more: fn(&ApiState, Option<&stepwell_dev::emulators::Emulators>) -> Router,
+    pub(crate) nav: Vec<NavEntry>,
+    pub(crate) emulators: Option<stepwell_dev::emulators::Emulators>,
+}
+
+/// No pages beside the dashboard's own.
+pub(crate) fn no_more(_: &ApiState, _: Option<&stepwell_dev::emulators::Emulators>) -> Router {
+    Router::new()
+}
+
+/// A running host.
+pub(crate) struct Service {
+    pub(crate) intake: std::net::SocketAddr,
+    pub(crate) admin: std::net::SocketAddr,
+    pub(crate) handle: Handle,
+    engine: Engine,
+    store: Arc<dyn Store>,
+    folder: Folder,
+    servers: JoinSet<()>,
+    drains: [stepwell_http::Handle; 2],
+}
+
+impl Service {
+    /// Opens everything; events are taken in once the folder has been read.
+    pub(crate) async fn start(plan: Plan) -> Result<Self> {
+        let host = &plan.config.host;
+        let admin_hosts = admin::allowed_hosts(host)?;
+        let intake = Server::bind(host.listen, Limits::default()).await.context("the intake cannot listen")?;
+        let admin = Server::bind(host.admin_listen, Limits::default()).await.context("the admin listener cannot listen")?;
+        let store = open_store(&plan.config).await?;
+        let auth = admin::auth(host.admin_listen, &host.data_dir)?;
+        let runtime = start_runtime(&plan, &store)?;
+        let ports = Ports {
+            store: Arc::clone(&store),
+            executor: Arc::clone(&runtime) as Arc<dyn stepwell_engine::Executor>,
+            clock: Arc::clone(&plan.timers),
+            chance: Arc::new(SystemChance),
+        };
+        let settings = stepwell_engine::Settings { activations_max: plan.config.limits.activations };
+        let (engine, handle) = Engine::start(ports, settings).await.context("the engine cannot start")?;
+        let ingress = stepwell_ingress::State::new(handle.clone(), Arc::new(SystemClock), plan.sources)
+            .context("the configuration of webhook sources is wrong")?;
+        let mut folder = Folder::start(&plan.config.plugins.dir, &runtime, &store, &handle)?;
+        let api = ApiState {
+            store: Arc::clone(&store),
+            handle: handle.clone(),
+            plugins: folder.directory(),
+            rejections: Arc::new(admin::Rejected(ingress.rejections())),
+            samples: admin::samples(),
+            redactions: admin::redactions(),
+            auth,
+            nav: plan.nav,
+        };
+        let more = (plan.more)(&api, plan.emulators.as_ref());
+        let pages = admin_hosts.protect(stepwell_api::router_with(api, more));
+        let drains = [intake.handle(), admin.handle()];
+        let (intake_addr, admin_addr) = (intake.local_addr(), admin.local_addr());
+        let mut servers = JoinSet::new();
+        servers.spawn(serve(intake, stepwell_ingress::router(ingress)));
+        servers.spawn(serve(admin, pages));
+        folder.ready().await;
+        engine.open();
+        info!(intake = %intake_addr, admin = %admin_addr, "ready");
+        Ok(Self { intake: intake_addr, admin: admin_addr, handle, engine, store, folder, servers, drains })
+    }
+
+    /// Serves until a signal asks to stop, or until nothing can be kept any more, which is an error.
+    pub(crate) async fn run(self) -> Result<()> {
+        let broken = tokio::select! {
+            () = signal::stop_signal() => None,
+            reason = self.engine.broken() => Some(reason),
+        };
+        match broken {
+            None => {
+                info!("stopping: nothing more is taken in, runs that are being executed may end");
+                if tokio::time::timeout(STOP_MAX, self.stop()).await.is_err() {
+                    warn!("the stop took too long; what was left is run again at the next start");
+                }
+                Ok(())
+            }
+            Some(reason) => {
+                error!(reason, "nothing can be kept any more: the host ends");
+                // Answers under way still say 503; then the process ends and a restart recovers.
+                self.drains.iter().for_each(stepwell_http::Handle::drain);
+                let mut servers = self.servers;
+                let _ = tokio::time::timeout(Duration::from_secs(2), async { while servers.join_next().await.is_some() {} }).await;
+                bail!("nothing can be kept any more: {reason}")
+            }
+        }
+    }
+
+    async fn stop(mut self) {
+        self.drains.iter().for_each(stepwell_http::Handle::drain);
+        self.folder.stop().await;
+        self.engine.stop(stepwell_engine::limits::DRAIN_MAX).await;
+        while self.servers.join_next().await.is_some() {}
+        if let Err(error) = self.store.close().await {
+            warn!(%error, "the store did not close as it should");
+        }
+        info!("stopped");
+    }
+}
+
+async fn serve(server: Server, router: Router) {
+    let drained = server.run(router).await;
+    if drained.cut > 0 {
+        warn!(connections = drained.cut, "connections were cut at the stop");
+    }
+}
+
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+    let dir: PathBuf = config.host.data_dir.clone();
+    let options = Options { cache_bytes: config.store.cache_mib << 20, ..Options::default() };
+    let opened = tokio::task::spawn_blocking(move || SledStore::open(&dir, options)).await;
+    Ok(Arc::new(opened.context("the store's opening was cut short")??))
+}
+
+fn start_runtime(plan: &Plan, store: &Arc<dyn Store>) -> Result<Arc<Runtime>> {
+    let config = &plan.config;
+    let mut settings = stepwell_runtime::Settings::new(config.host.data_dir.join("compiled"));
+    settings.activations_max = u32::try_from(config.limits.activations).unwrap_or(u32::MAX);
+    settings.memory_bytes_max = config.limits.guest_memory_mib << 20;
+    settings.cpu_max = Duration::from_millis(config.limits.activation_cpu_ms);
+    let source = Arc::new(plugins::FromStore(Arc::clone(store)));
+    Ok(Arc::new(Runtime::start(settings, source, plan.grants.clone()).context("the runtime cannot start")?))
+}

@@ -1,7 +1,8 @@
 //! The data directory: its format, its lock, its files made durable.
 //!
 //! `FORMAT` names the format, `LOCK` keeps other processes out, `sled/` is the database, `components/`
-//! has components by digest.
+//! has components by digest. FORMAT says `(new)` until the database has been made, so that one which is
+//! gone is never taken for one that was not there yet.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -13,6 +14,8 @@ use crate::error::OpenError;
 
 /// What a data directory of this version says in its FORMAT file.
 const FORMAT: &str = "stepwell-sled 1";
+/// And before its database is made.
+const FORMAT_NEW: &str = "stepwell-sled 1 (new)";
 const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "LOCK";
 /// Of sled's own file with all its data.
@@ -22,6 +25,7 @@ const DB_FILE: &str = "db";
 #[derive(Debug)]
 pub(crate) struct DataDir {
     root: PathBuf,
+    is_new: bool,
     _lock: File,
 }
 
@@ -30,10 +34,21 @@ impl DataDir {
     pub(crate) fn open(root: &Path) -> Result<Self, OpenError> {
         fs::create_dir_all(root).map_err(|error| OpenError::io(root, error))?;
         let lock = lock(root)?;
-        check_format(root)?;
+        let is_new = check_format(root)?;
         let components = root.join("components");
         fs::create_dir_all(&components).map_err(|error| OpenError::io(components, error))?;
-        Ok(Self { root: root.to_owned(), _lock: lock })
+        Ok(Self { root: root.to_owned(), is_new, _lock: lock })
+    }
+
+    /// Whether its database was never made.
+    pub(crate) const fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// Its database is made, durably.
+    pub(crate) fn is_made(&mut self) -> Result<(), OpenError> {
+        self.is_new = false;
+        write_format(&self.root.join(FORMAT_FILE), FORMAT)
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -46,6 +61,10 @@ impl DataDir {
 
     pub(crate) fn components(&self) -> PathBuf {
         self.root.join("components")
+    }
+
+    pub(crate) fn database_exists(&self) -> bool {
+        self.database().join(DB_FILE).exists()
     }
 
     /// Our own descriptor of the database's file, to sync it by.
@@ -85,22 +104,29 @@ fn lock(root: &Path) -> Result<File, OpenError> {
     Ok(file)
 }
 
-fn check_format(root: &Path) -> Result<(), OpenError> {
+/// Refuses a format that is not known. Answers whether the directory is new, and says so in it.
+fn check_format(root: &Path) -> Result<bool, OpenError> {
     let path = root.join(FORMAT_FILE);
     match fs::read_to_string(&path) {
-        Ok(found) if found.trim() == FORMAT => Ok(()),
+        Ok(found) if found.trim() == FORMAT => Ok(false),
+        Ok(found) if found.trim() == FORMAT_NEW => Ok(true),
         Ok(found) => {
             let found = found.trim().chars().take(64).collect();
             Err(OpenError::Format { dir: root.to_owned(), found, known: FORMAT.to_owned() })
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound && !root.join("sled").exists() => {
-            write_durably(&path, format!("{FORMAT}\n").as_bytes()).map_err(|error| OpenError::io(path, error))
+            write_format(&path, FORMAT_NEW)?;
+            Ok(true)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(OpenError::Damaged { dir: root.to_owned(), reason: "it has a database but no FORMAT file".to_owned() })
         }
         Err(error) => Err(OpenError::io(path, error)),
     }
+}
+
+fn write_format(path: &Path, format: &str) -> Result<(), OpenError> {
+    write_durably(path, format!("{format}\n").as_bytes()).map_err(|error| OpenError::io(path, error))
 }
 
 /// Writes a file so that after a crash it is there whole or not at all.

@@ -17,7 +17,7 @@ use crate::error::{OpenError, Trouble};
 use crate::keys;
 use crate::limits::{CACHE_BYTES_DEFAULT, CACHE_BYTES_MAX, OPEN_LIMIT_DEFAULT, SLED_FLUSH_EVERY_MS};
 use crate::model::{CountsRow, MetaRow};
-use crate::rows::{Applied, Source, decode};
+use crate::rows::{Applied, Put, Rows, Source, decode};
 
 /// What may be configured.
 #[derive(Clone, Copy, Debug)]
@@ -71,14 +71,39 @@ pub(crate) fn open(dir: DataDir, options: Options) -> Result<Opened, OpenError> 
     }
 }
 
-fn open_here(dir: DataDir, options: Options) -> Result<Opened, OpenError> {
+fn open_here(mut dir: DataDir, options: Options) -> Result<Opened, OpenError> {
+    if !dir.is_new() && !dir.database_exists() {
+        return Err(damaged(dir.root().to_owned(), "its database is gone"));
+    }
     let db = open_sled(&dir, options)?;
+    let root = dir.root().to_owned();
+    if dir.is_new() {
+        make(&db).map_err(|trouble| refused(root.clone(), trouble))?;
+    }
     dir.sync()?;
-    let known = known(&db).map_err(|trouble| match trouble {
-        Trouble::Failed(reason) => damaged(dir.root().to_owned(), &reason),
-        Trouble::Damaged { what, reason } => damaged(dir.root().to_owned(), &format!("{what}: {reason}")),
-    })?;
+    if dir.is_new() {
+        dir.is_made()?;
+    }
+    let known = known(&db).map_err(|trouble| refused(root, trouble))?;
     Ok(Opened { dir, db, known })
+}
+
+/// Puts the row that every database has.
+fn make(db: &sled::Db) -> Result<(), Trouble> {
+    let mut rows = Rows::new(db.clone());
+    rows.put_new(Put::new(keys::META.to_vec(), &MetaRow::default())?);
+    if let Some(batch) = rows.take_batch() {
+        db.apply_batch(batch)?;
+        db.flush()?;
+    }
+    Ok(())
+}
+
+fn refused(dir: PathBuf, trouble: Trouble) -> OpenError {
+    match trouble {
+        Trouble::Failed(reason) => damaged(dir, &reason),
+        Trouble::Damaged { what, reason } => damaged(dir, &format!("{what}: {reason}")),
+    }
 }
 
 fn damaged(dir: PathBuf, reason: &str) -> OpenError {
@@ -124,7 +149,8 @@ fn refusal(dir: &DataDir, error: sled::Error) -> OpenError {
 
 fn known(db: &sled::Db) -> Result<Known, Trouble> {
     let rows = Applied(db);
-    let meta = rows.row::<MetaRow>(keys::META)?.unwrap_or_default();
+    let empty = || Trouble::Failed("its database is empty, though it was not".to_owned());
+    let meta = rows.row::<MetaRow>(keys::META)?.ok_or_else(empty)?;
     Ok(Known { epoch: meta.epoch, counts: counts(&rows)?, registry: registry(&rows)?, queues: queues(db)? })
 }
 

@@ -27,12 +27,15 @@ pub(super) const NOW_S: i64 = 1_700_000_000;
 pub(super) const ID: &str = "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk";
 pub(super) const BODY: &str = r#"{"type":"user.created","object":"event","data":{"id":"user_1"},"timestamp":1699999999000,"instance_id":"ins_1"}"#;
 
+/// A source's name and the id that its sender gave.
+type Delivered = (String, Option<String>);
+
 /// An engine that deduplicates as the real one does, starts two runs an event, and keeps drafts.
 #[derive(Debug, Default)]
 pub(super) struct Fake {
     pub(super) closed: Mutex<Option<Unavailable>>,
     pub(super) broken: Mutex<Option<Unavailable>>,
-    known: Mutex<BTreeMap<(String, Option<String>), (EventId, Option<Digest>)>>,
+    known: Mutex<BTreeMap<Delivered, (EventId, Option<Digest>)>>,
     pub(super) drafts: Mutex<Vec<Draft>>,
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 use http::header::HeaderMap;
+use reqwest::Url;
 use stepwell_core::{Manifest, PluginName};
 use stepwell_engine::executor::{Calls, Exit, Stopped};
 
@@ -75,7 +76,11 @@ impl Outbound {
         for ask in &self.manifest.asks.hosts {
             let asked = match ask.strip_prefix('$') {
                 None => ask.parse().ok(),
-                Some(name) => self.answer(self.calls.var(name.to_owned())).await.and_then(|value| value.parse().ok()),
+                // The value is a base URL and may have a path: the destination is its origin.
+                Some(name) => {
+                    let value = self.answer(self.calls.var(name.to_owned())).await;
+                    value.and_then(|value| Origin::of(&Url::parse(&value).ok()?))
+                }
             };
             if asked.as_ref() == Some(origin) {
                 return true;

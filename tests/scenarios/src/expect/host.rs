@@ -1,0 +1,74 @@
+//! What the host is expected to tell of events, plugins and rejections.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use anyhow::{Result, ensure};
+use serde_json::Value;
+use stepwell_core::Digest;
+use stepwell_harness::limits::CONDITION_MAX;
+use stepwell_harness::{Seen, guest, until};
+
+use crate::line::Line;
+use crate::stage::Stage;
+use crate::verbs::with_stamp;
+
+/// The digest that a guest has as a plugin.
+pub(super) fn digest(name: &str, stamp: Option<&str>) -> Result<String> {
+    let component = fs::read(guest(name)?)?;
+    let bytes = match stamp {
+        Some(stamp) => with_stamp(&component, stamp)?,
+        None => component,
+    };
+    Ok(Digest::of(&bytes).to_string())
+}
+
+/// `events N`
+pub(super) async fn events(stage: &Stage, line: &mut Line) -> Result<()> {
+    let count: usize = line.word("a number")?.parse()?;
+    let found = stage.host.api()?.events("").await?.len();
+    ensure!(found == count, "there are {found} events, expected {count}");
+    Ok(())
+}
+
+/// `plugin NAME STATE [reason=TEXT] [serves=GUEST] [stamp=]`
+pub(super) async fn plugin(stage: &Stage, line: &mut Line) -> Result<()> {
+    let (name, state) = (line.word("a plugin")?, line.word("a state")?);
+    let (reason, stamp) = (line.option("reason"), line.option("stamp"));
+    let serves = line.option("serves").map(|guest| digest(&guest, stamp.as_deref())).transpose()?;
+    let text = |plugin: &Value, key: &str| plugin.get(key).and_then(Value::as_str).map(str::to_owned);
+    let is = |plugin: &Value| {
+        text(plugin, "name").as_ref() == Some(&name)
+            && text(plugin, "state").as_ref() == Some(&state)
+            && reason.as_ref().is_none_or(|reason| text(plugin, "reason").is_some_and(|text| text.contains(reason)))
+            && (serves.is_none() || serves == text(plugin, "component_digest"))
+    };
+    let api = stage.host.api()?;
+    until(&format!("plugin {name} to be {state} as told"), CONDITION_MAX, async || {
+        let plugins = api.plugins().await?;
+        let found = plugins.iter().any(is);
+        Ok(if found { Seen::This(()) } else { Seen::NotYet(Value::from(plugins).to_string()) })
+    })
+    .await
+}
+
+/// `rejection REASON [id=]`
+pub(super) async fn rejection(stage: &Stage, line: &mut Line) -> Result<()> {
+    let (reason, id) = (line.word("a reason")?, line.option("id"));
+    let rejections = stage.host.api()?.rejections().await?;
+    let text = |row: &Value, key: &str| row.get(key).and_then(Value::as_str).map(str::to_owned);
+    let is = |row: &Value| {
+        text(row, "reason").as_ref() == Some(&reason) && (id.is_none() || id == text(row, "external_id"))
+    };
+    ensure!(rejections.iter().any(is), "there is no such rejection: {}", Value::from(rejections));
+    Ok(())
+}
+
+/// `accepted`
+pub(super) async fn accepted(stage: &Stage) -> Result<()> {
+    let events = stage.host.api()?.events("").await?;
+    let known: BTreeSet<&str> = events.iter().filter_map(|event| event.get("id")?.as_str()).collect();
+    let lost: Vec<&String> = stage.accepted.iter().filter(|id| !known.contains(id.as_str())).collect();
+    ensure!(lost.is_empty(), "{} of {} accepted events are lost: {lost:?}", lost.len(), stage.accepted.len());
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! The plugin folder.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use stepwell_harness::guest;
+
+use crate::line::Line;
+use crate::stage::Stage;
+
+/// `plugin NAME… [from=GUEST] [stamp=TEXT]`
+pub(super) fn plugin(stage: &Stage, line: &mut Line) -> Result<()> {
+    let (from, stamp) = (line.option("from"), line.option("stamp"));
+    for name in line.words() {
+        let component = guest(from.as_deref().unwrap_or(&name))?;
+        match &stamp {
+            None => stage.host.home.put_plugin(&name, &component)?,
+            Some(stamp) => {
+                let stamped = stage.host.home.path().join("stamped");
+                fs::write(&stamped, with_stamp(&fs::read(&component)?, stamp)?)?;
+                stage.host.home.put_plugin(&name, &stamped)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The component with one more custom section: another digest, the same behaviour.
+pub(crate) fn with_stamp(component: &[u8], stamp: &str) -> Result<Vec<u8>> {
+    let name = "stamp";
+    // Lengths below 128 are one byte of LEB128.
+    let length = u8::try_from(1 + name.len() + stamp.len()).ok().filter(|length| *length < 128);
+    let mut bytes = component.to_vec();
+    bytes.extend([0, length.context("a stamp is short")?, u8::try_from(name.len())?]);
+    bytes.extend(name.bytes().chain(stamp.bytes()));
+    Ok(bytes)
+}
+
+/// `unplug NAME`
+pub(super) fn unplug(stage: &Stage, line: &mut Line) -> Result<()> {
+    stage.host.home.remove_plugin(&line.word("a plugin's name")?)
+}
+
+/// `damaged-plugin NAME`: half of a component.
+pub(super) fn damaged(stage: &Stage, line: &mut Line) -> Result<()> {
+    let whole = fs::read(guest("three-steps")?)?;
+    let half = stage.host.home.path().join("half");
+    fs::write(&half, whole.get(..whole.len() / 2).unwrap_or_default())?;
+    stage.host.home.put_plugin(&line.word("a plugin's name")?, &half)
+}

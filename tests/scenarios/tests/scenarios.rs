@@ -1,0 +1,56 @@
+//! A test for every script, and an error for a script without a test.
+
+use std::collections::BTreeSet;
+
+macro_rules! scenarios {
+    ($($name:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $name() -> anyhow::Result<()> {
+                stepwell_scenarios::play(stringify!($name)).await
+            }
+        )*
+
+        const TESTED: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+scenarios! {
+    a_connection_that_breaks_before_is_asked_again
+    a_crash_within_a_step_repeats_it_under_its_key
+    a_damaged_database_is_not_served
+    a_damaged_plugin_harms_no_other
+    a_data_directory_that_is_a_file_is_refused
+    a_declined_card_fails_the_trial_alone
+    a_frozen_host_goes_on
+    a_full_disk_loses_nothing_that_was_accepted
+    a_limit_of_two_is_two
+    a_mail_that_is_refused_fails_its_run_at_once
+    a_missing_plugin_folder_is_said
+    a_new_component_serves_new_runs_only
+    a_new_user_starts_three_runs
+    a_person_ends_a_sleep
+    a_person_ends_the_pause_before_an_attempt
+    a_provider_that_is_down_delays_its_mail_alone
+    a_removed_component_starts_no_more_runs
+    a_repeated_delivery_starts_nothing
+    a_run_is_cancelled_while_it_sleeps
+    a_sleep_survives_a_crash
+    a_sleep_that_ended_while_the_host_was_down_wakes_at_the_start
+    a_stop_is_quick_and_clean
+    a_stop_lets_a_step_end
+    a_truncated_database_is_not_served
+    a_welcome_mail_is_replaced_while_the_host_runs
+    a_wrong_secret_is_refused_and_recorded
+    an_id_with_another_body_is_a_conflict
+    an_unknown_configuration_key_is_refused
+    an_unknown_outcome_is_asked_again_under_the_same_key
+    code_that_would_diverge_does_not_meet_old_runs
+    two_hosts_cannot_share_a_data_directory
+}
+
+#[test]
+fn every_script_has_a_test() {
+    let tested: BTreeSet<String> = TESTED.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(stepwell_scenarios::names().unwrap(), tested);
+}

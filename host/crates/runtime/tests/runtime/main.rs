@@ -5,4 +5,5 @@ mod activations;
 mod budgets;
 mod components;
 mod outbound;
+mod plugins;
 mod support;

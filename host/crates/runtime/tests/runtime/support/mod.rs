@@ -13,7 +13,7 @@ use stepwell_core::Digest;
 use stepwell_runtime::{ComponentSource, Grants, Runtime, Settings};
 use tempfile::TempDir;
 
-pub(crate) use play::{Play, Played};
+pub(crate) use play::Play;
 
 /// Components by digest.
 #[derive(Debug, Default)]

@@ -1,0 +1,260 @@
+//! The service that watches the folder: told of changes by the system, and looking by itself every two
+//! seconds, since not every file system tells.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use stepwell_core::{Digest, PluginName};
+use stepwell_engine::clock::Clock;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+use tracing::{info, warn};
+
+use super::scan::{Found, Print, read, scan, stem};
+use super::{FolderError, PluginSink, PluginState, PluginStatus, Plugins};
+use crate::component::LoadError;
+use crate::limits::{FILE_STABLE, FOLDER_DEBOUNCE, FOLDER_POLL};
+use crate::runtime::Runtime;
+
+/// How often a file that does not parse is read again before it has failed: it may be half-written.
+const TRIES_MAX: u32 = 3;
+
+/// The service. It owns the folder's state; others look through [`Plugins`].
+#[derive(Debug)]
+pub struct PluginFolder {
+    folder: PathBuf,
+    runtime: Arc<Runtime>,
+    sink: Arc<dyn PluginSink>,
+    clock: Arc<dyn Clock>,
+    plugins: Plugins,
+    known: BTreeMap<String, Known>,
+    /// Not every file that was there at the start has been tried to its end.
+    first: bool,
+}
+
+/// What is known of one file.
+#[derive(Debug, Default)]
+struct Known {
+    name: Option<PluginName>,
+    /// What was last tried.
+    print: Option<Print>,
+    tries: u32,
+    /// The component in service.
+    digest: Option<Digest>,
+    /// The sink refused it: tried again once something else has changed.
+    refused: bool,
+}
+
+/// How one try to load a file went.
+enum Tried {
+    Ready(Digest),
+    /// It may be half-written.
+    Again(String),
+    /// Somebody else stands in its way.
+    Refused(String),
+    Failed(String),
+}
+
+impl PluginFolder {
+    /// A folder that is there. Nothing is loaded before [`PluginFolder::run`].
+    pub fn open(
+        folder: &Path,
+        runtime: Arc<Runtime>,
+        sink: Arc<dyn PluginSink>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, FolderError> {
+        let folder = fs::canonicalize(folder).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => FolderError::Missing(folder.to_owned()),
+            _ => FolderError::Unreadable { path: folder.to_owned(), source },
+        })?;
+        if !folder.is_dir() {
+            return Err(FolderError::NotAFolder(folder));
+        }
+        fs::read_dir(&folder).map_err(|source| FolderError::Unreadable { path: folder.clone(), source })?;
+        Ok(Self { folder, runtime, sink, clock, plugins: Plugins::new(), known: BTreeMap::new(), first: true })
+    }
+
+    /// A view of the files' states.
+    pub fn plugins(&self) -> Plugins {
+        self.plugins.clone()
+    }
+
+    /// Loads what is there, then watches until `shutdown`.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = pin!(shutdown);
+        let changed = Arc::new(Notify::new());
+        let _watcher = self.watch(changed.clone());
+        loop {
+            let pause = tokio::select! {
+                biased;
+                () = &mut shutdown => return,
+                pause = self.turn() => pause,
+            };
+            tokio::select! {
+                biased;
+                () = &mut shutdown => return,
+                () = sleep_until(Instant::now() + pause) => {}
+                () = changed.notified() => sleep_until(Instant::now() + FOLDER_DEBOUNCE).await,
+            }
+        }
+    }
+
+    fn watch(&self, changed: Arc<Notify>) -> Option<RecommendedWatcher> {
+        let on_event = move |_: notify::Result<notify::Event>| changed.notify_one();
+        let watcher = notify::recommended_watcher(on_event).and_then(|mut watcher| {
+            watcher.watch(&self.folder, RecursiveMode::NonRecursive)?;
+            Ok(watcher)
+        });
+        watcher.inspect_err(|error| warn!(%error, "the plugins folder is not watched, only read every 2 s")).ok()
+    }
+
+    /// Reads the folder once and acts on it. Answers when to read it again.
+    async fn turn(&mut self) -> Duration {
+        let folder = self.folder.clone();
+        let found = match tokio::task::spawn_blocking(move || scan(&folder)).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
+                warn!(folder = %self.folder.display(), %error, "the plugins folder cannot be read: all stays as it is");
+                return FOLDER_POLL;
+            }
+            Err(_) => return FOLDER_POLL,
+        };
+        let mut again = self.forget_missing(&found).await;
+        for file in found {
+            again |= self.update(file).await;
+        }
+        let unfinished = again || self.known.values().any(|known| known.tries > 0);
+        if self.first && !unfinished {
+            self.first = false;
+            self.forget_former().await;
+            self.plugins.scanned();
+        }
+        if unfinished { FILE_STABLE } else { FOLDER_POLL }
+    }
+
+    /// Takes plugins out of service whose files are gone. Answers whether there were any.
+    async fn forget_missing(&mut self, found: &[Found]) -> bool {
+        let there: BTreeSet<&str> = found.iter().map(|found| found.file.as_str()).collect();
+        let missing: Vec<String> = self.known.keys().filter(|file| !there.contains(file.as_str())).cloned().collect();
+        for file in &missing {
+            let known = self.known.remove(file);
+            self.plugins.remove(file);
+            if let Some(name) = known.filter(|known| known.digest.is_some()).and_then(|known| known.name) {
+                info!(plugin = %name, "the plugin's file is gone");
+                self.sink.gone(&name).await;
+            }
+        }
+        self.may_try_refused(!missing.is_empty())
+    }
+
+    /// Plugins of an earlier start whose files went away meanwhile.
+    async fn forget_former(&self) {
+        let there: BTreeSet<_> = self.known.values().filter_map(|known| known.name.as_ref()).collect();
+        for name in self.sink.in_service().await {
+            if !there.contains(&name) {
+                info!(plugin = %name, "the plugin's file is gone since the last start");
+                self.sink.gone(&name).await;
+            }
+        }
+    }
+
+    /// Something has changed that others may have been refused for.
+    fn may_try_refused(&mut self, changed: bool) -> bool {
+        let mut any = false;
+        for known in self.known.values_mut().filter(|known| changed && known.refused) {
+            known.print = None;
+            known.refused = false;
+            any = true;
+        }
+        any
+    }
+
+    /// Brings one file up to date. Answers whether the folder is to be read again soon.
+    async fn update(&mut self, found: Found) -> bool {
+        let (name, print) = match &found.plugin {
+            Ok((name, print)) => (name.clone(), *print),
+            Err(reason) => {
+                self.known.entry(found.file.clone()).or_default();
+                self.tell(&found, PluginState::Failed { reason: reason.clone() });
+                return false;
+            }
+        };
+        if let Some(other) = self.other_of_name(&found.file, &name) {
+            self.known.entry(found.file.clone()).or_default();
+            self.tell(&found, PluginState::Failed { reason: format!("{other} makes the same plugin's name, {name}") });
+            return false;
+        }
+        let known = self.known.entry(found.file.clone()).or_default();
+        known.name = Some(name.clone());
+        if known.print == Some(print) && known.tries == 0 {
+            return false;
+        }
+        known.tries = if known.print == Some(print) { known.tries + 1 } else { 1 };
+        known.print = Some(print);
+        self.tell(&found, PluginState::Loading);
+        let tried = self.load(&found.path, &name).await;
+        self.note(&found, tried)
+    }
+
+    fn other_of_name(&self, file: &str, name: &PluginName) -> Option<String> {
+        let is_other = |(other, known): &(&String, &Known)| *other != file && known.name.as_ref() == Some(name);
+        self.known.iter().find(is_other).map(|(file, _)| file.clone())
+    }
+
+    async fn load(&self, path: &Path, name: &PluginName) -> Tried {
+        let path = path.to_owned();
+        let (bytes, _) = match tokio::task::spawn_blocking(move || read(&path)).await {
+            Ok(Ok(Some(read))) => read,
+            Ok(Ok(None)) => return Tried::Again("it is being written".to_owned()),
+            Ok(Err(error)) => return Tried::Failed(format!("it cannot be read: {error}")),
+            Err(error) => return Tried::Failed(error.to_string()),
+        };
+        let (digest, manifest) = match self.runtime.load(bytes.clone()).await {
+            Ok(loaded) => loaded,
+            Err(error @ LoadError::Malformed(_)) => return Tried::Again(error.to_string()),
+            Err(error) => return Tried::Failed(error.to_string()),
+        };
+        match self.sink.arrived(name, digest, bytes, &manifest).await {
+            Ok(()) => Tried::Ready(digest),
+            Err(reason) => Tried::Refused(reason),
+        }
+    }
+
+    /// Notes how a try went. Answers whether the folder is to be read again soon.
+    fn note(&mut self, found: &Found, tried: Tried) -> bool {
+        let Some(known) = self.known.get_mut(&found.file) else { return false };
+        let last = known.tries >= TRIES_MAX;
+        let reason = match tried {
+            Tried::Ready(digest) => {
+                let changed = known.digest.replace(digest) != Some(digest);
+                known.tries = 0;
+                info!(file = %found.file, %digest, "the plugin is in service");
+                self.tell(found, PluginState::Ready);
+                return self.may_try_refused(changed);
+            }
+            Tried::Again(_) if !last => return true,
+            Tried::Refused(reason) => {
+                known.refused = true;
+                reason
+            }
+            Tried::Again(reason) | Tried::Failed(reason) => reason,
+        };
+        known.tries = 0;
+        warn!(file = %found.file, reason, "the plugin cannot be put into service");
+        self.tell(found, PluginState::Failed { reason });
+        false
+    }
+
+    fn tell(&self, found: &Found, state: PluginState) {
+        let known = self.known.get(&found.file);
+        let name = known.and_then(|known| known.name.as_ref()).map_or_else(|| stem(&found.file).to_owned(), ToString::to_string);
+        let digest = known.and_then(|known| known.digest);
+        let status = PluginStatus { name, file: found.path.clone(), digest, state, since: self.clock.now() };
+        self.plugins.put(&found.file, status);
+    }
+}

@@ -1,0 +1,51 @@
+//! The plugins folder: what is in it is in service. New and changed files are loaded as they come, a broken
+//! one leaves the old component working, and each file's state can be asked for.
+//!
+//! It must not know where components are stored, nor who is told of them: that is the [`PluginSink`].
+
+mod folder;
+mod scan;
+mod status;
+
+use std::fmt::Debug;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use stepwell_core::{Digest, Manifest, PluginName};
+
+pub use folder::PluginFolder;
+pub use status::{PluginState, PluginStatus, Plugins};
+
+/// Who is told of plugins.
+#[async_trait]
+pub trait PluginSink: Debug + Send + Sync + 'static {
+    /// A component that is checked, compiled and described: to be kept and put into service. The error is
+    /// why it is refused, for a person.
+    async fn arrived(
+        &self,
+        name: &PluginName,
+        digest: Digest,
+        bytes: Bytes,
+        manifest: &Manifest,
+    ) -> Result<(), String>;
+
+    /// The plugin's file is gone: it starts no new runs.
+    async fn gone(&self, name: &PluginName);
+
+    /// The plugins in service from an earlier start: those without a file are gone.
+    async fn in_service(&self) -> Vec<PluginName> {
+        Vec::new()
+    }
+}
+
+/// Why a folder cannot be watched.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    #[error("the plugins folder {0} does not exist: make it (mkdir -p {0}) and put components (*.wasm) into it, or name another with --plugins")]
+    Missing(PathBuf),
+    #[error("{0} is no folder: name the folder that has the components (*.wasm) in it with --plugins")]
+    NotAFolder(PathBuf),
+    #[error("the plugins folder {path} cannot be read: {source}")]
+    Unreadable { path: PathBuf, source: std::io::Error },
+}

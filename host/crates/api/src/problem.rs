@@ -4,7 +4,7 @@
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use stepwell_core::event::Refusal;
 use stepwell_core::{EventId, RunId};
 use stepwell_engine::{ControlError, IngestError, Unavailable};
@@ -17,12 +17,12 @@ pub(crate) struct Problem {
     pub(crate) code: &'static str,
     pub(crate) detail: String,
     retry_after_s: Option<u64>,
-    more: Map<String, Value>,
+    more: Vec<(&'static str, Value)>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), retry_after_s: None, more: Map::new() }
+        Self { status, code, detail: detail.into(), retry_after_s: None, more: Vec::new() }
     }
 
     pub(crate) fn bad(code: &'static str, detail: impl Into<String>) -> Self {
@@ -46,8 +46,8 @@ impl Problem {
     }
 
     /// With one more member in the object.
-    pub(crate) fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.more.insert(key.to_owned(), value.into());
+    pub(crate) fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
+        self.more.push((key, value.into()));
         self
     }
 
@@ -59,7 +59,7 @@ impl Problem {
             "type": "about:blank", "title": title, "status": status, "code": self.code, "detail": self.detail,
         });
         if let Value::Object(object) = &mut body {
-            object.extend(self.more.clone());
+            object.extend(self.more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
         }
         body
     }
@@ -132,7 +132,9 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::BadCursor => Self::bad("cursor_invalid", error.to_string()),
-            StoreError::Damaged { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "run_damaged", error.to_string()),
+            StoreError::Damaged { .. } => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "run_damaged", error.to_string())
+            }
             StoreError::Unavailable(_) | StoreError::Closed | StoreError::Fenced { .. } => {
                 let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error.to_string());
                 problem.retry_after_s = Some(30);

@@ -1,7 +1,8 @@
 //! Queries: parameters by name, pages and cursors. An unknown parameter is refused, since a filter
 //! that is silently ignored shows too much.
 
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::extract::{Form, FromRequest, FromRequestParts, Path, Query, Request};
+use axum::response::IntoResponse;
 use http::request::Parts;
 use stepwell_core::{EventId, RunId};
 use stepwell_store::limits::PAGE_MAX;
@@ -111,7 +112,8 @@ pub(crate) fn cursor_text(cursor: Cursor) -> String {
 
 fn read_cursor(text: &str) -> Result<Cursor, Problem> {
     let id: Result<EventId, _> = text.parse();
-    id.map(|id| Cursor(*id.as_bytes())).map_err(|_| Problem::bad("cursor_invalid", "the cursor is not one of this list's"))
+    id.map(|id| Cursor(*id.as_bytes()))
+        .map_err(|_| Problem::bad("cursor_invalid", "the cursor is not one of this list's"))
 }
 
 /// The known name that is spelled most like this one.
@@ -150,6 +152,35 @@ async fn id<T: std::str::FromStr, S: Send + Sync>(
     let id = text.ok().and_then(|Path(text)| text.parse().ok());
     let detail = || format!("there is no such {what}: an id is a UUID");
     id.ok_or_else(|| Problem::new(http::StatusCode::NOT_FOUND, code, detail()))
+}
+
+/// A name in the path.
+#[derive(Debug)]
+pub(crate) struct Named(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(name) = Path::from_request_parts(parts, state).await.map_err(|_| Problem::no_route())?;
+        Ok(Self(name))
+    }
+}
+
+/// What a form holds.
+#[derive(Debug)]
+pub(crate) struct Filled<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Filled<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let Form(filled) = Form::from_request(request, state).await.map_err(|rejection| {
+            let status = rejection.into_response().status();
+            Problem::new(status, "form_invalid", "the form's fields are not those of this page")
+        })?;
+        Ok(Self(filled))
+    }
 }
 
 /// Text as it stands in a query's value (RFC 3986: all but unreserved characters encoded).

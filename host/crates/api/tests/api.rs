@@ -1,5 +1,7 @@
 //! The JSON API: shapes, filters, cursors, and every error by its code.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test's mistake is to be loud")]
+
 #[path = "support/rows.rs"]
 mod rows;
 mod support;
@@ -47,7 +49,10 @@ async fn an_event_starts_its_runs_and_is_accepted() {
     assert_eq!((other.problem().as_str(), other.json()["event_id"].as_str()), ("409 event_conflict", Some(id)));
 
     let event = host.get(&format!("/api/v1/events/{id}")).await.json();
-    assert_eq!((&event["source"], &event["external_id"], &event["data"]), (&json!("api"), &json!("o-1"), &json!({ "id": "user_1" })));
+    assert_eq!(
+        (&event["source"], &event["external_id"], &event["data"]),
+        (&json!("api"), &json!("o-1"), &json!({ "id": "user_1" }))
+    );
     assert_eq!(event["received_at"], "2026-03-02T09:00:00.000Z");
     let runs = host.get(&format!("/api/v1/events/{id}/runs")).await.json();
     assert_eq!(runs["items"].as_array().unwrap().len(), 3);
@@ -66,7 +71,8 @@ async fn a_run_is_shown_from_its_start_to_its_end() {
     assert_eq!(run["steps"][0]["attempts"][0]["number"], 1);
 
     let running = host.get("/api/v1/runs?status=running").await.json();
-    let workflows: BTreeSet<_> = running["items"].as_array().unwrap().iter().map(|run| run["workflow"].to_string()).collect();
+    let workflows: BTreeSet<_> =
+        running["items"].as_array().unwrap().iter().map(|run| run["workflow"].to_string()).collect();
     assert_eq!(workflows, BTreeSet::from(["\"create-trial\"".to_owned(), "\"drip-check-in\"".to_owned()]));
     assert!(running["items"].as_array().unwrap().iter().all(|run| run["status"] == "running"));
     let queued = host.get("/api/v1/runs?status=queued").await.json();
@@ -79,19 +85,37 @@ async fn the_json_of_a_run_is_the_one_that_was_promised() {
     let ids = rows::every_state(&mut bench).await;
     let host = bench.start().await;
     let run = host.get(&format!("/api/v1/runs/{}", ids["slept"])).await.json();
-    for key in ["id", "workflow", "event_id", "event_external_id", "event_name", "status", "component_digest", "created_at",
-        "started_at", "ended_at", "output", "error", "steps"]
-    {
+    for key in [
+        "id",
+        "workflow",
+        "event_id",
+        "event_external_id",
+        "event_name",
+        "status",
+        "component_digest",
+        "created_at",
+        "started_at",
+        "ended_at",
+        "output",
+        "error",
+        "steps",
+    ] {
         assert!(run.get(key).is_some(), "{key}");
     }
     assert_eq!(run["created_at"], "2026-02-22T09:00:00.000Z");
     let [looked, slept, asked] = run["steps"].as_array().unwrap().as_slice() else { panic!("{run}") };
     assert_eq!((&looked["status"], &looked["output"]), (&json!("completed"), &json!({ "signed_in": false })));
-    assert_eq!((&slept["kind"], &slept["wake_at"], &slept["woken_by"]), (&json!("sleep"), &json!("2026-03-01T09:00:00.714Z"), &json!("timer")));
+    assert_eq!(
+        (&slept["kind"], &slept["wake_at"], &slept["woken_by"]),
+        (&json!("sleep"), &json!("2026-03-01T09:00:00.714Z"), &json!("timer"))
+    );
     assert_eq!(slept["attempts"], json!([]));
     let first = &asked["attempts"][0];
     assert!(first["error"]["message"].as_str().unwrap().contains("503"), "{first}");
-    assert_eq!((&first["started_at"], &first["ended_at"]), (&json!("2026-03-01T09:00:00.734Z"), &json!("2026-03-01T09:00:01.354Z")));
+    assert_eq!(
+        (&first["started_at"], &first["ended_at"]),
+        (&json!("2026-03-01T09:00:00.734Z"), &json!("2026-03-01T09:00:01.354Z"))
+    );
     for key in ["name", "status", "attempts", "output", "error", "started_at", "ended_at", "wake_at"] {
         assert!(asked.get(key).is_some(), "{key}");
     }
@@ -142,8 +166,9 @@ async fn lists_are_walked_by_their_cursors() {
                 None => break,
             }
         }
-        let whole = host.get(&base.replace(["2", "3", "5"], "200")).await.json();
-        let all: Vec<_> = whole["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect();
+        let whole = host.get(&base.replace(['2', '3', '5'], "200")).await.json();
+        let all: Vec<_> =
+            whole["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect();
         assert_eq!(seen, all, "{base}");
         assert!(all.len() > 3 && all.is_sorted_by(|a, b| a > b));
     }
@@ -157,7 +182,11 @@ async fn ids_are_found_by_their_beginning() {
     let id = ids["failed"].to_string();
     for prefix in [&id[..36], &id[..20], &id.replace('-', "")] {
         let found = host.get(&format!("/api/v1/runs?id_prefix={prefix}")).await.json();
-        assert_eq!((found["items"][0]["id"].as_str(), found["items"].as_array().unwrap().len()), (Some(id.as_str()), 1), "{prefix}");
+        assert_eq!(
+            (found["items"][0]["id"].as_str(), found["items"].as_array().unwrap().len()),
+            (Some(id.as_str()), 1),
+            "{prefix}"
+        );
         assert_eq!(found["next_cursor"], Value::Null);
     }
     let of_one_event = host.get(&format!("/api/v1/runs?id_prefix={}", &id[..13])).await.json();
@@ -186,7 +215,13 @@ async fn wishes_are_accepted_and_refused() {
     let mut bench = Bench::new().await;
     let ids = rows::every_state(&mut bench).await;
     let host = bench.start().await;
-    for (id, verb, status) in [("sleeping", "wake-now", 202), ("paused", "resume", 202), ("retrying", "cancel", 202), ("failed", "cancel", 409), ("completed", "wake-now", 409)] {
+    for (id, verb, status) in [
+        ("sleeping", "wake-now", 202),
+        ("paused", "resume", 202),
+        ("retrying", "cancel", 202),
+        ("failed", "cancel", 409),
+        ("completed", "wake-now", 409),
+    ] {
         let answer = host.post(&format!("/api/v1/runs/{}/{verb}", ids[id]), "").await;
         assert_eq!(answer.status, status, "{id} {verb} {}", answer.text);
         if status == 409 {
@@ -211,14 +246,22 @@ async fn events_of_an_array_are_taken_each_on_its_own() {
     let answer = host.post("/api/v1/events", &body.to_string()).await;
     assert_eq!(answer.status, 202, "{}", answer.text);
     let items = answer.json()["items"].as_array().unwrap().clone();
-    let told: Vec<_> = items.iter().map(|item| item["error"]["code"].as_str().map_or_else(|| item["runs"].as_array().unwrap().len().to_string(), str::to_owned)).collect();
+    let told: Vec<_> = items
+        .iter()
+        .map(|item| {
+            item["error"]["code"]
+                .as_str()
+                .map_or_else(|| item["runs"].as_array().unwrap().len().to_string(), str::to_owned)
+        })
+        .collect();
     assert_eq!(told, ["0", "key_unknown", "event_name_reserved", "3", "event_conflict", "event_invalid"]);
     assert!(items[1]["error"]["detail"].as_str().unwrap().ends_with("did you mean \"name\"?"));
     assert_eq!(host.post("/api/v1/events", "[]").await.json(), json!({ "items": [] }));
 
     let many: Vec<_> = (0..600).map(|n| json!({ "name": "shop/order", "data": n })).collect();
     let answer = host.post("/api/v1/events", &Value::from(many).to_string()).await.json();
-    let ids: Vec<_> = answer["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect();
+    let ids: Vec<_> =
+        answer["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!((ids.len(), ids.iter().collect::<BTreeSet<_>>().len()), (600, 600));
 }
 
@@ -246,9 +289,15 @@ async fn an_event_may_start_its_runs_later() {
     let body = r#"{"name":"clerk/user.created","data":{},"not_before":"2026-03-02T10:00:00Z","ts":1000,"v":"2"}"#;
     let id = host.post("/api/v1/events", body).await.json()["items"][0]["id"].as_str().unwrap().to_owned();
     let event = host.get(&format!("/api/v1/events/{id}")).await.json();
-    assert_eq!((&event["ts"], &event["v"], &event["not_before"]), (&json!("1970-01-01T00:00:01.000Z"), &json!("2"), &json!("2026-03-02T10:00:00.000Z")));
+    assert_eq!(
+        (&event["ts"], &event["v"], &event["not_before"]),
+        (&json!("1970-01-01T00:00:01.000Z"), &json!("2"), &json!("2026-03-02T10:00:00.000Z"))
+    );
     let runs = host.get(&format!("/api/v1/events/{id}/runs")).await.json();
-    assert_eq!((&runs["items"][0]["status"], &runs["items"][0]["due_at"]), (&json!("queued"), &json!("2026-03-02T10:00:00.000Z")));
+    assert_eq!(
+        (&runs["items"][0]["status"], &runs["items"][0]["due_at"]),
+        (&json!("queued"), &json!("2026-03-02T10:00:00.000Z"))
+    );
 }
 
 #[tokio::test]
@@ -265,6 +314,9 @@ async fn errors_have_their_codes() {
         ("/api/v1/events/x".into(), "404 event_not_found"),
         ("/api/v1/workflows/none".into(), "404 workflow_not_found"),
         ("/api/v1/workflows/NO".into(), "404 workflow_not_found"),
+        ("/api/v1/workflows/%ff".into(), "404 not_found"),
+        ("/api/v1/runs/%ff".into(), "404 run_not_found"),
+        ("/api/v1/runs?workflow=%ff".into(), "400 parameter_invalid"),
         ("/api/v1/plugins/none".into(), "404 plugin_not_found"),
         ("/api/v1/runs?limit=0".into(), "400 parameter_invalid"),
         ("/api/v1/runs?limit=201".into(), "400 parameter_invalid"),
@@ -323,7 +375,11 @@ async fn posted_errors_have_their_codes() {
 #[tokio::test]
 async fn a_host_that_takes_nothing_in_says_so() {
     let host = Bench::new().await.start().await;
-    for answer in [host.post("/api/v1/events", SIGN_UP).await, host.post("/api/v1/events", "[1]").await, host.get("/readyz").await] {
+    for answer in [
+        host.post("/api/v1/events", SIGN_UP).await,
+        host.post("/api/v1/events", "[1]").await,
+        host.get("/readyz").await,
+    ] {
         assert_eq!((answer.problem().as_str(), answer.header("retry-after")), ("503 unavailable", "5"));
     }
     assert_eq!(host.get("/livez").await.status, 200);
@@ -380,20 +436,34 @@ async fn workflows_plugins_and_rejections_are_listed() {
     let workflows = host.get("/api/v1/workflows").await.json();
     assert_eq!(workflows["items"].as_array().unwrap().len(), 3);
     let one = host.get("/api/v1/workflows/drip-check-in").await.json();
-    assert_eq!((&one["triggers"], &one["retries"]["attempts_max"], &one["retries"]["first_delay_ms"]), (&json!([{ "event": "clerk/user.*" }]), &json!(8), &json!(1_000)));
+    assert_eq!(
+        (&one["triggers"], &one["retries"]["attempts_max"], &one["retries"]["first_delay_ms"]),
+        (&json!([{ "event": "clerk/user.*" }]), &json!(8), &json!(1_000))
+    );
 
     let plugins = host.get("/api/v1/plugins").await.json();
-    let states: Vec<_> = plugins["items"].as_array().unwrap().iter().map(|plugin| format!("{} {}", plugin["name"].as_str().unwrap(), plugin["state"].as_str().unwrap())).collect();
+    let states: Vec<_> = plugins["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|plugin| format!("{} {}", plugin["name"].as_str().unwrap(), plugin["state"].as_str().unwrap()))
+        .collect();
     assert_eq!(states, ["create-trial failed", "drip-check-in retired", "newest loading", "welcome-email ready"]);
     let one = host.get("/api/v1/plugins/create-trial").await.json();
     assert!(one["reason"].as_str().unwrap().contains("describe"));
     assert_eq!((&one["asks"]["secrets"], &one["granted"]["rate"]), (&json!(["RESEND_API_KEY"]), &json!("5/s")));
 
     let rejections = host.get("/api/v1/webhooks/rejections?limit=2").await.json();
-    assert_eq!((rejections["items"].as_array().unwrap().len(), &rejections["items"][0]["reason"]), (2, &json!("signature_mismatch")));
+    assert_eq!(
+        (rejections["items"].as_array().unwrap().len(), &rejections["items"][0]["reason"]),
+        (2, &json!("signature_mismatch"))
+    );
     assert_eq!(rejections["counts"].as_array().unwrap().len(), 3);
     let stats = host.get("/api/v1/stats").await.json();
-    assert_eq!((&stats["events"], &stats["runs"]["completed"], &stats["workflows"], &stats["rejections"]), (&json!(4), &json!(3), &json!(3), &json!(4)));
+    assert_eq!(
+        (&stats["events"], &stats["runs"]["completed"], &stats["workflows"], &stats["rejections"]),
+        (&json!(4), &json!(3), &json!(3), &json!(4))
+    );
 }
 
 #[tokio::test]

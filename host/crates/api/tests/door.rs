@@ -1,5 +1,7 @@
 //! The admin door: cross-site requests, the token on every route, what every answer carries.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test's mistake is to be loud")]
+
 #[path = "support/rows.rs"]
 mod rows;
 mod support;
@@ -28,12 +30,44 @@ const ID: &str = "019cadc6-9698-7d2a-8576-f158bea214b8";
 
 /// Every route that there is, with what it takes.
 fn routes() -> Vec<(Method, String)> {
-    let get = ["/api/v1/events", "/api/v1/events/ID", "/api/v1/events/ID/runs", "/api/v1/runs", "/api/v1/runs/ID",
-        "/api/v1/runs/ID/journal", "/api/v1/workflows", "/api/v1/workflows/create-trial", "/api/v1/plugins",
-        "/api/v1/plugins/create-trial", "/api/v1/webhooks/rejections", "/api/v1/stats", "/", "/runs", "/runs/ID", "/events",
-        "/events/new", "/events/ID", "/workflows", "/plugins", "/webhooks", "/nothing", "/api/v1/nothing", "/outbox"];
-    let post = ["/api/v1/events", "/api/v1/runs/ID/cancel", "/api/v1/runs/ID/wake-now", "/api/v1/runs/ID/resume",
-        "/runs/ID/cancel", "/runs/ID/wake-now", "/runs/ID/resume", "/events/new", "/events/sample", "/logout"];
+    let get = [
+        "/api/v1/events",
+        "/api/v1/events/ID",
+        "/api/v1/events/ID/runs",
+        "/api/v1/runs",
+        "/api/v1/runs/ID",
+        "/api/v1/runs/ID/journal",
+        "/api/v1/workflows",
+        "/api/v1/workflows/create-trial",
+        "/api/v1/plugins",
+        "/api/v1/plugins/create-trial",
+        "/api/v1/webhooks/rejections",
+        "/api/v1/stats",
+        "/",
+        "/runs",
+        "/runs/ID",
+        "/events",
+        "/events/new",
+        "/events/ID",
+        "/workflows",
+        "/plugins",
+        "/webhooks",
+        "/nothing",
+        "/api/v1/nothing",
+        "/outbox",
+    ];
+    let post = [
+        "/api/v1/events",
+        "/api/v1/runs/ID/cancel",
+        "/api/v1/runs/ID/wake-now",
+        "/api/v1/runs/ID/resume",
+        "/runs/ID/cancel",
+        "/runs/ID/wake-now",
+        "/runs/ID/resume",
+        "/events/new",
+        "/events/sample",
+        "/logout",
+    ];
     let get = get.map(|path| (Method::GET, path.replace("ID", ID)));
     let post = post.map(|path| (Method::POST, path.replace("ID", ID)));
     get.into_iter().chain(post).collect()
@@ -62,8 +96,14 @@ async fn nothing_is_shown_or_done_without_the_token() {
                 assert!(answer.header("www-authenticate").starts_with("Bearer"));
             }
         }
-        let answer = host.send(with(request(method.clone(), &path, "{}"), &[("authorization", &format!("bearer {TOKEN}"))])).await;
-        assert!(answer.status != 401 && !answer.header("location").starts_with("/login?next"), "{method} {path} {}", answer.text);
+        let answer = host
+            .send(with(request(method.clone(), &path, "{}"), &[("authorization", &format!("bearer {TOKEN}"))]))
+            .await;
+        assert!(
+            answer.status != 401 && !answer.header("location").starts_with("/login?next"),
+            "{method} {path} {}",
+            answer.text
+        );
     }
 }
 
@@ -86,7 +126,11 @@ async fn a_browser_signs_in_for_a_session() {
 
     let refused = host.form("/login", "token=guess&next=/").await;
     assert_eq!(refused.status, 401);
-    assert!(refused.text.contains("That is not this host") && !refused.text.contains("guess") && refused.headers.get("set-cookie").is_none());
+    assert!(
+        refused.text.contains("That is not this host")
+            && !refused.text.contains("guess")
+            && refused.headers.get("set-cookie").is_none()
+    );
 
     let answer = host.form("/login", &format!("token={TOKEN}&next=/events")).await;
     assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/events"));
@@ -102,8 +146,11 @@ async fn a_browser_signs_in_for_a_session() {
     host.clock.advance(std::time::Duration::from_secs(12 * 3600));
     assert_eq!(host.send(within("/events")).await.status, 303);
 
-    let out = host.send(with(request(Method::POST, "/logout", ""), &[("authorization", &format!("Bearer {TOKEN}"))])).await;
-    assert!(out.header("set-cookie").starts_with("stepwell_session=;") && out.header("set-cookie").contains("Max-Age=0"));
+    let out =
+        host.send(with(request(Method::POST, "/logout", ""), &[("authorization", &format!("Bearer {TOKEN}"))])).await;
+    assert!(
+        out.header("set-cookie").starts_with("stepwell_session=;") && out.header("set-cookie").contains("Max-Age=0")
+    );
 }
 
 #[tokio::test]
@@ -133,7 +180,9 @@ async fn other_sites_change_nothing() {
             let answer = host.send(with(request(method.clone(), &path, "{}"), headers)).await;
             assert_eq!(answer.problem(), "403 cross_site", "{path} {headers:?}");
         }
-        for headers in [&[][..], &[("sec-fetch-site", "same-origin"), ("origin", "null")], &[("origin", "http://localhost:8401")]] {
+        for headers in
+            [&[][..], &[("sec-fetch-site", "same-origin"), ("origin", "null")], &[("origin", "http://localhost:8401")]]
+        {
             let answer = host.send(with(request(method.clone(), &path, "{}"), headers)).await;
             assert_ne!(answer.status, 403, "{path} {headers:?}");
         }
@@ -166,7 +215,12 @@ async fn every_answer_is_guarded_in_the_browser() {
                 assert_eq!(answer.header(name), value, "{path}");
             }
             let policy = answer.header("content-security-policy");
-            assert!(policy.starts_with("default-src 'none'; ") && policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), "{policy}");
+            assert!(
+                policy.starts_with("default-src 'none'; ")
+                    && policy.contains("frame-ancestors 'none'")
+                    && !policy.contains("unsafe"),
+                "{policy}"
+            );
         }
     }
 }
@@ -188,7 +242,9 @@ async fn pages_of_others_stand_behind_the_same_door() {
     let router = stepwell_api::router_with(state, axum::Router::new().route("/outbox", get(page)));
     let answer = send(&router, request(Method::GET, "/outbox", "")).await;
     assert_eq!(answer.status, 303);
-    let answer = send(&router, with(request(Method::GET, "/outbox", ""), &[("authorization", &format!("Bearer {TOKEN}"))])).await;
+    let answer =
+        send(&router, with(request(Method::GET, "/outbox", ""), &[("authorization", &format!("Bearer {TOKEN}"))]))
+            .await;
     assert_eq!((answer.status.as_u16(), answer.header("content-security-policy")), (200, "default-src 'self'"));
     assert!(answer.text.contains(r#"<a href="/outbox" aria-current="page">Outbox</a>"#), "{}", answer.text);
 }

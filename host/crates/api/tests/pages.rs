@@ -1,6 +1,8 @@
 //! The dashboard without a browser: every page for every state, what may be done from it, and that no
 //! text from outside becomes markup.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test's mistake is to be loud")]
+
 #[path = "support/rows.rs"]
 mod rows;
 mod support;
@@ -41,9 +43,21 @@ fn check(answer: &Answer) {
 async fn every_page_is_whole() {
     let (host, ids) = seeded().await;
     let event = host.get("/api/v1/events").await.json()["items"][0]["id"].as_str().unwrap().to_owned();
-    let mut paths: Vec<_> = ["/", "/?status=failed", "/?workflow=create-trial&limit=1", "/events", "/events?name=none", "/events/new",
-        "/events/new?sample=clerk/user.deleted", "/workflows", "/plugins", "/webhooks", "/?status=waiting&workflow=gone"]
-        .map(str::to_owned).to_vec();
+    let mut paths: Vec<_> = [
+        "/",
+        "/?status=failed",
+        "/?workflow=create-trial&limit=1",
+        "/events",
+        "/events?name=none",
+        "/events/new",
+        "/events/new?sample=clerk/user.deleted",
+        "/workflows",
+        "/plugins",
+        "/webhooks",
+        "/?status=waiting&workflow=gone",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     paths.push(format!("/events/{event}"));
     paths.push(format!("/events/{event}?reveal=true&flash=sent"));
     paths.push(format!("/?event={event}"));
@@ -57,12 +71,22 @@ async fn every_page_is_whole() {
 
 #[tokio::test]
 async fn an_empty_host_has_pages_too() {
-    let host = Bench::empty().await.start_with(ScriptedExecutor::new(), |state| {
-        state.samples = stepwell_api::Samples::default();
-        state.plugins = std::sync::Arc::new(Folder(vec![]));
-        state.rejections = std::sync::Arc::new(Refused(vec![]));
-    }).await;
-    for (path, text) in [("/", "No runs yet"), ("/events", "No events"), ("/workflows", "No workflows"), ("/plugins", "No plugins"), ("/webhooks", "Nothing refused"), ("/events/new", "Send a test event")] {
+    let host = Bench::empty()
+        .await
+        .start_with(ScriptedExecutor::new(), |state| {
+            state.samples = stepwell_api::Samples::default();
+            state.plugins = std::sync::Arc::new(Folder(vec![]));
+            state.rejections = std::sync::Arc::new(Refused(vec![]));
+        })
+        .await;
+    for (path, text) in [
+        ("/", "No runs yet"),
+        ("/events", "No events"),
+        ("/workflows", "No workflows"),
+        ("/plugins", "No plugins"),
+        ("/webhooks", "Nothing refused"),
+        ("/events/new", "Send a test event"),
+    ] {
         let answer = host.page(path).await;
         check(&answer);
         assert!(answer.text.contains(text), "{path}");
@@ -83,13 +107,22 @@ async fn a_run_s_page_offers_what_can_be_done() {
         ("cancelled", &[]),
     ] {
         let page = host.page(&format!("/runs/{}", ids[state])).await;
-        let found: Vec<_> = ["wake-now", "resume", "cancel"].into_iter().filter(|verb| page.text.contains(&format!("/{verb}\"><button"))).collect();
+        let found: Vec<_> = ["wake-now", "resume", "cancel"]
+            .into_iter()
+            .filter(|verb| page.text.contains(&format!("/{verb}\"><button")))
+            .collect();
         assert_eq!(found, actions, "{state}");
         assert!(page.text.contains(&format!("chip {state}")), "{state}");
         assert_eq!(page.text.contains("data-live"), !matches!(state, "completed" | "failed" | "cancelled"), "{state}");
     }
     let failed = host.page(&format!("/runs/{}", ids["failed"])).await.text;
-    for text in ["stripe answered 402 card_error", "create-subscription", "permanent", "internal_server_error", "attempt 3 failed after 350 ms"] {
+    for text in [
+        "stripe answered 402 card_error",
+        "create-subscription",
+        "permanent",
+        "internal_server_error",
+        "attempt 3 failed after 350 ms",
+    ] {
         assert!(failed.contains(text), "{text}");
     }
     let sleeping = host.page(&format!("/runs/{}", ids["sleeping"])).await.text;
@@ -103,7 +136,10 @@ async fn forms_lead_back_with_a_word() {
     let (host, ids) = seeded().await;
     let sleeping = ids["sleeping"];
     let answer = host.form(&format!("/runs/{sleeping}/wake-now"), "").await;
-    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, format!("/runs/{sleeping}?flash=woken").as_str()));
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("location")),
+        (303, format!("/runs/{sleeping}?flash=woken").as_str())
+    );
     let page = host.page(answer.header("location")).await.text;
     assert!(page.contains("The run goes on now.") && page.contains("dashboard asked"));
     let failed = ids["failed"];
@@ -116,7 +152,8 @@ async fn forms_lead_back_with_a_word() {
 #[tokio::test]
 async fn a_test_event_is_sent_from_the_form() {
     let never = |_, _| std::future::pending();
-    let executor = ScriptedExecutor::new().on("welcome-email", never).on("create-trial", never).on("drip-check-in", never);
+    let executor =
+        ScriptedExecutor::new().on("welcome-email", never).on("create-trial", never).on("drip-check-in", never);
     let host = Bench::new().await.start_with(executor, |_| {}).await.open();
     let answer = host.form("/events/sample", "sample=clerk/user.created").await;
     assert_eq!(answer.status, 303, "{}", answer.text);
@@ -127,12 +164,23 @@ async fn a_test_event_is_sent_from_the_form() {
     let answer = host.form("/events/new", "name=clerk/user.updated&data=%7B%22id%22%3A1%7D").await;
     let page = host.page(answer.header("location")).await.text;
     assert!(page.contains("clerk/user.updated is not matched by clerk/user.created"), "{page}");
-    for (body, wrong) in [("name=a&data=%7B", "The data are not JSON"), ("name=a+b&data=1", "has a space"), ("name=stepwell/x&data=1", "are the host")] {
+    for (body, wrong) in [
+        ("name=a&data=%7B", "The data are not JSON"),
+        ("name=a+b&data=1", "has a space"),
+        ("name=stepwell/x&data=1", "are the host"),
+    ] {
         let again = host.form("/events/new", body).await;
         check(&again);
-        assert!(again.status == 400 && again.text.contains(wrong) && again.text.contains("role=\"alert\""), "{body}: {}", again.text);
+        assert!(
+            again.status == 400 && again.text.contains(wrong) && again.text.contains("role=\"alert\""),
+            "{body}: {}",
+            again.text
+        );
     }
     assert_eq!(host.form("/events/sample", "sample=none").await.status, 404);
+    let other = host.form("/events/sample", "other=1").await;
+    check(&other);
+    assert!(other.status == 422 && other.text.contains("form_invalid"));
 }
 
 #[tokio::test]
@@ -191,8 +239,15 @@ async fn no_text_from_outside_becomes_markup() {
     let host = bench.start().await;
     let wished = runs[2].id;
     for path in [
-        "/".to_owned(), "/events".into(), "/plugins".into(), "/webhooks".into(), format!("/events/{event}"), format!("/runs/{id}"),
-        format!("/runs/{paused}"), format!("/runs/{cancelled}"), format!("/runs/{wished}"),
+        "/".to_owned(),
+        "/events".into(),
+        "/plugins".into(),
+        "/webhooks".into(),
+        format!("/events/{event}"),
+        format!("/runs/{id}"),
+        format!("/runs/{paused}"),
+        format!("/runs/{cancelled}"),
+        format!("/runs/{wished}"),
     ] {
         let page = host.page(&path).await;
         check(&page);
@@ -207,9 +262,13 @@ async fn no_text_from_outside_becomes_markup() {
 async fn assets_are_kept_by_their_digest() {
     let (host, _) = seeded().await;
     let page = host.page("/").await.text;
-    let css = page.split("href=\"").find(|part| part.starts_with("/assets/app.css?v=")).unwrap().split('"').next().unwrap();
+    let css =
+        page.split("href=\"").find(|part| part.starts_with("/assets/app.css?v=")).unwrap().split('"').next().unwrap();
     let answer = host.get(css).await;
-    assert_eq!((answer.header("cache-control"), answer.header("content-type")), ("public, max-age=31536000, immutable", "text/css; charset=utf-8"));
+    assert_eq!(
+        (answer.header("cache-control"), answer.header("content-type")),
+        ("public, max-age=31536000, immutable", "text/css; charset=utf-8")
+    );
     let stale = host.get("/assets/app.css?v=0").await;
     assert_eq!((stale.status.as_u16(), stale.header("cache-control")), (200, "no-cache"));
     let mut again = request(http::Method::GET, css, "");

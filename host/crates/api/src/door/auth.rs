@@ -3,7 +3,6 @@
 
 use std::fmt;
 
-use axum::Form;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -17,7 +16,7 @@ use subtle::ConstantTimeEq;
 use crate::limits::{SESSION_TTL, TOKEN_BYTES_MAX};
 use crate::pages;
 use crate::problem::Problem;
-use crate::query::{Params, encode};
+use crate::query::{Filled, Params, encode};
 use crate::state::App;
 
 const SESSION: &str = "stepwell_session";
@@ -126,7 +125,8 @@ pub(super) async fn demand(State(app): State<App>, request: Request, next: Next)
 
 /// A path of this dashboard, whatever was asked for.
 fn local(next: Option<&str>) -> &str {
-    let plain = |path: &&str| path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\r', '\n', '\t']);
+    let plain =
+        |path: &&str| path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\r', '\n', '\t']);
     next.filter(plain).unwrap_or("/")
 }
 
@@ -137,7 +137,7 @@ pub(crate) async fn login_page(State(app): State<App>, mut params: Params) -> Re
     if !app.auth.is_required() {
         return Ok(Redirect::to("/").into_response());
     }
-    Ok(pages::login(&app, local(next.as_deref()), false).into_response())
+    Ok(pages::login(local(next.as_deref()), false).into_response())
 }
 
 #[derive(Deserialize)]
@@ -147,14 +147,14 @@ pub(crate) struct Login {
 }
 
 /// `POST /login`.
-pub(crate) async fn log_in(State(app): State<App>, headers: HeaderMap, Form(login): Form<Login>) -> Response {
+pub(crate) async fn log_in(State(app): State<App>, headers: HeaderMap, Filled(login): Filled<Login>) -> Response {
     let next = local(login.next.as_deref());
     let Auth::Required(required) = &app.auth else {
         return Redirect::to("/").into_response();
     };
     if !required.knows(login.token.trim()) {
         tracing::warn!("somebody tried to sign in with a wrong token");
-        return (StatusCode::UNAUTHORIZED, pages::login(&app, next, true)).into_response();
+        return (StatusCode::UNAUTHORIZED, pages::login(next, true)).into_response();
     }
     with_session(Redirect::to(next), &headers, &required.open_session(app.now()), SESSION_TTL.as_secs())
 }
@@ -190,7 +190,8 @@ mod tests {
         assert!(required().signed(&session, now));
         assert!(!required().signed(&session, now.after(SESSION_TTL)));
         let seal = session.split_once('.').unwrap().1;
-        for forged in [format!("99999999999999.{seal}"), format!(".{seal}"), seal.to_owned(), ".".into(), String::new()] {
+        for forged in [format!("99999999999999.{seal}"), format!(".{seal}"), seal.to_owned(), ".".into(), String::new()]
+        {
             assert!(!required().signed(&forged, now), "{forged}");
         }
         let other = Required { session_key: SessionKey([8; 32]), ..required() };

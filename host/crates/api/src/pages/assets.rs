@@ -3,13 +3,13 @@
 
 use std::sync::LazyLock;
 
-use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode, Uri};
 use stepwell_core::Digest;
 
 use crate::problem::Problem;
+use crate::query::Named;
 
 struct Asset {
     name: &'static str,
@@ -43,7 +43,7 @@ pub(super) fn url(name: &str) -> String {
 }
 
 /// `GET /assets/{name}`.
-pub(super) async fn asset(Path(name): Path<String>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn asset(Named(name): Named, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     let asset = find(&name).ok_or_else(Problem::no_route)?;
     let tag = format!("\"{}\"", asset.digest);
     let is_named = uri.query() == Some(&format!("v={}", asset.digest));

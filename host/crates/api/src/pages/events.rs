@@ -85,7 +85,10 @@ fn kept(query: &EventQuery) -> Vec<(&'static str, String)> {
 
 fn table(view: &View) -> Markup {
     if view.rows.is_empty() {
-        return empty("No events", html! { "Webhooks and test events appear here. " a href="/events/new" { "Send a test event" } });
+        return empty(
+            "No events",
+            html! { "Webhooks and test events appear here. " a href="/events/new" { "Send a test event" } },
+        );
     }
     html! {
         div class="scroll" {

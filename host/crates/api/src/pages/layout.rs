@@ -23,8 +23,13 @@ pub struct Layout {
     sign_out: bool,
 }
 
-const OWN: [(&str, &str); 5] =
-    [("Runs", "/"), ("Events", "/events"), ("Workflows", "/workflows"), ("Plugins", "/plugins"), ("Webhooks", "/webhooks")];
+const OWN: [(&str, &str); 5] = [
+    ("Runs", "/"),
+    ("Events", "/events"),
+    ("Workflows", "/workflows"),
+    ("Plugins", "/plugins"),
+    ("Webhooks", "/webhooks"),
+];
 
 impl Layout {
     pub(crate) fn new(more: Vec<NavEntry>, sign_out: bool) -> Self {

@@ -4,10 +4,9 @@ use axum::response::Html;
 use maud::html;
 
 use super::layout::{Layout, logo};
-use crate::state::App;
 
 /// `next` is where a right token leads.
-pub(crate) fn login(_: &App, next: &str, is_wrong: bool) -> Html<String> {
+pub(crate) fn login(next: &str, is_wrong: bool) -> Html<String> {
     let form = html! {
         form class="card login" method="post" action="/login" {
             h1 class="brand" { (logo()) "Stepwell" }

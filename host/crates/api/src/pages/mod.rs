@@ -18,8 +18,8 @@ mod words;
 mod workflows;
 
 use axum::Router;
-use axum::routing::{get, post};
 use axum::response::Response;
+use axum::routing::{get, post};
 use maud::html;
 
 use crate::door;

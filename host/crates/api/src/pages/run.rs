@@ -24,11 +24,7 @@ struct View {
 }
 
 /// `GET /runs/{id}`.
-pub(super) async fn page(
-    State(app): State<App>,
-    Id(id): Id<RunId>,
-    mut params: Params,
-) -> Result<Response, Problem> {
+pub(super) async fn page(State(app): State<App>, Id(id): Id<RunId>, mut params: Params) -> Result<Response, Problem> {
     let flash = Flash::read(&mut params)?;
     params.done()?;
     let detail = app.store.run(id).await?.ok_or_else(|| Problem::no_run(id))?;
@@ -126,7 +122,8 @@ fn standing(view: &View) -> Markup {
 }
 
 fn last_error(steps: &[StepView]) -> Markup {
-    let last = steps.iter().rev().flat_map(|step| step.attempts.iter().rev()).find_map(|attempt| attempt.error.as_ref());
+    let last =
+        steps.iter().rev().flat_map(|step| step.attempts.iter().rev()).find_map(|attempt| attempt.error.as_ref());
     html! { @if let Some(error) = last { " " span class="message" { (error.message) } } }
 }
 

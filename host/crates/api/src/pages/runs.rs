@@ -156,7 +156,10 @@ fn nothing(view: &View) -> Markup {
     if is_filtered {
         return empty("No runs here", html! { "No run matches this filter. " a href="/" { "Show all runs" } });
     }
-    empty("No runs yet", html! { "A run starts when an event matches a workflow. " a href="/events/new" { "Send a test event" } })
+    empty(
+        "No runs yet",
+        html! { "A run starts when an event matches a workflow. " a href="/events/new" { "Send a test event" } },
+    )
 }
 
 fn row(shown: &Shown, now: Timestamp) -> Markup {
@@ -177,7 +180,9 @@ fn row(shown: &Shown, now: Timestamp) -> Markup {
 fn remark(shown: &Shown, now: Timestamp) -> Markup {
     let text = match &shown.run.state {
         _ if shown.status == Status::Running => None,
-        RunState::Queued => shown.run.not_before.filter(|at| *at > now).map(|at| format!("starts {}", words::ahead(at, now))),
+        RunState::Queued => {
+            shown.run.not_before.filter(|at| *at > now).map(|at| format!("starts {}", words::ahead(at, now)))
+        }
         RunState::Sleeping { until, .. } => Some(format!("wakes {}", words::ahead(*until, now))),
         RunState::Retrying { at, .. } => Some(format!("tries again {}", words::ahead(*at, now))),
         RunState::Paused { reason, .. } => Some(reason.clone()),

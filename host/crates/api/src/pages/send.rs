@@ -1,6 +1,5 @@
 //! Test events: a sample as it is, or edited.
 
-use axum::Form;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
@@ -11,13 +10,13 @@ use stepwell_core::Json;
 use super::json::indented;
 use super::parts::Flash;
 use crate::problem::Problem;
-use crate::query::{Params, encode};
+use crate::query::{Filled, Params, encode};
 use crate::routes::{Fields, take_in};
 use crate::state::App;
 
 /// What the form holds.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Filled {
+#[derive(Debug, Deserialize)]
+pub(super) struct Draft {
     name: String,
     data: String,
 }
@@ -31,8 +30,8 @@ pub(super) async fn page(State(app): State<App>, mut params: Params) -> Result<R
         None => app.samples.iter().next(),
     };
     let filled = sample.map_or_else(
-        || Filled { name: String::new(), data: "{}".to_owned() },
-        |sample| Filled { name: sample.name.clone(), data: indented(sample.data.as_str()) },
+        || Draft { name: String::new(), data: "{}".to_owned() },
+        |sample| Draft { name: sample.name.clone(), data: indented(sample.data.as_str()) },
     );
     Ok(form(&app, &filled, None))
 }
@@ -41,7 +40,7 @@ fn no_sample(name: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "sample_not_found", format!("there is no sample {name:?}"))
 }
 
-fn form(app: &App, filled: &Filled, wrong: Option<&str>) -> Response {
+fn form(app: &App, filled: &Draft, wrong: Option<&str>) -> Response {
     app.inner().layout.respond_in(
         "Events",
         "Send a test event",
@@ -69,7 +68,7 @@ fn form(app: &App, filled: &Filled, wrong: Option<&str>) -> Response {
 }
 
 /// `POST /events/new`.
-pub(super) async fn send(State(app): State<App>, Form(filled): Form<Filled>) -> Result<Response, Problem> {
+pub(super) async fn send(State(app): State<App>, Filled(filled): Filled<Draft>) -> Result<Response, Problem> {
     let data = match Json::parse(filled.data.clone()) {
         Ok(data) => data,
         Err(error) => return Ok(again(&app, &filled, &format!("The data are not JSON: {error}."))),
@@ -80,7 +79,7 @@ pub(super) async fn send(State(app): State<App>, Form(filled): Form<Filled>) -> 
     }
 }
 
-fn again(app: &App, filled: &Filled, wrong: &str) -> Response {
+fn again(app: &App, filled: &Draft, wrong: &str) -> Response {
     (StatusCode::BAD_REQUEST, form(app, filled, Some(wrong))).into_response()
 }
 
@@ -98,7 +97,7 @@ pub(super) struct Chosen {
 }
 
 /// `POST /events/sample`.
-pub(super) async fn send_sample(State(app): State<App>, Form(chosen): Form<Chosen>) -> Result<Redirect, Problem> {
+pub(super) async fn send_sample(State(app): State<App>, Filled(chosen): Filled<Chosen>) -> Result<Redirect, Problem> {
     let sample = app.samples.named(&chosen.sample).ok_or_else(|| no_sample(&chosen.sample))?;
     send_draft(&app, &sample.name, sample.data.clone()).await
 }

@@ -167,7 +167,8 @@ fn tick(axis: &Axis, at: Timestamp) -> Markup {
 /// Hatched as far as it is to go, with a line where it stands.
 fn sleep_bar(view: &Steps<'_>, axis: &Axis, step: &StepView) -> Markup {
     let (Some(start), Some(wake)) = (step.started_at, step.wake_at) else { return html! {} };
-    let end = step.ended_at.map_or(if step.status == StepStatus::Sleeping { wake.0 } else { view.present() }, |at| at.0);
+    let end =
+        step.ended_at.map_or(if step.status == StepStatus::Sleeping { wake.0 } else { view.present() }, |at| at.0);
     let (x, width) = place(axis, start.0, end);
     html! {
         rect class="bar asleep" fill="url(#hatch)" x=(percent(x)) y="5" width=(percent(width)) height="14" rx="3" {}

@@ -118,8 +118,7 @@ async fn add_executing(
     active: &BTreeSet<RunId>,
 ) -> Result<(), Problem> {
     let within = |id: &&RunId| {
-        page.after.is_none_or(|after| *id.as_bytes() < after.0)
-            && found.next.is_none_or(|next| *id.as_bytes() > next.0)
+        page.after.is_none_or(|after| *id.as_bytes() < after.0) && found.next.is_none_or(|next| *id.as_bytes() > next.0)
     };
     let mut more = Vec::new();
     for id in active.iter().filter(within) {

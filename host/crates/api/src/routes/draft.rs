@@ -186,7 +186,8 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Draft, String> {
-        Fields::read(serde_json::from_str(text).unwrap()).map_err(|problem| format!("{}: {}", problem.code, problem.detail))
+        Fields::read(serde_json::from_str(text).unwrap())
+            .map_err(|problem| format!("{}: {}", problem.code, problem.detail))
     }
 
     #[test]
@@ -202,13 +203,19 @@ mod tests {
     fn what_is_wrong_is_named() {
         for (text, error) in [
             (r#"{"nmae":"a","data":1}"#, r#"key_unknown: an event has no key "nmae": did you mean "name"?"#),
-            (r#"{"name":"a","data":1,"payload":1}"#, "key_unknown: an event has no key \"payload\"; its keys are name, data, id, ts, v, not_before"),
+            (
+                r#"{"name":"a","data":1,"payload":1}"#,
+                "key_unknown: an event has no key \"payload\"; its keys are name, data, id, ts, v, not_before",
+            ),
             (r#"{"name":"a"}"#, "event_invalid: data is missing"),
             (r#"{"data":1}"#, "event_invalid: name is missing"),
             (r#"{"name":1,"data":1}"#, "event_invalid: name must be a text"),
             (r#"{"name":"a","name":"b","data":1}"#, "event_invalid: name stands twice"),
             (r#"{"name":"a","data":1,"id":""}"#, "event_invalid: id is empty: leave it out"),
-            (r#"{"name":"a","data":1,"ts":"noon"}"#, "event_invalid: ts must be milliseconds since 1970 or a time such as 2026-01-31T12:00:00Z"),
+            (
+                r#"{"name":"a","data":1,"ts":"noon"}"#,
+                "event_invalid: ts must be milliseconds since 1970 or a time such as 2026-01-31T12:00:00Z",
+            ),
             ("[1]", "event_invalid: an event is a JSON object with name and data"),
         ] {
             assert_eq!(read(text).unwrap_err(), error);

@@ -33,8 +33,5 @@ pub(crate) fn api() -> Router<App> {
         .route("/plugins/{name}", get(plugins::one))
         .route("/webhooks/rejections", get(plugins::rejections))
         .route("/stats", get(probes::stats));
-    Router::new()
-        .nest("/api/v1", v1)
-        .route("/livez", get(probes::livez))
-        .route("/readyz", get(probes::readyz))
+    Router::new().nest("/api/v1", v1).route("/livez", get(probes::livez)).route("/readyz", get(probes::readyz))
 }

@@ -1,12 +1,12 @@
 //! `plugins` and `webhooks/rejections`: what the host tells of its folder and its intake.
 
 use axum::Json as Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::StatusCode;
 use stepwell_store::Page;
 
 use crate::problem::Problem;
-use crate::query::Params;
+use crate::query::{Named, Params};
 use crate::state::App;
 use crate::view::{List, PluginJson, RejectionsJson, merged};
 
@@ -20,7 +20,7 @@ pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Body<
 /// `GET plugins/{name}`.
 pub(super) async fn one(
     State(app): State<App>,
-    Path(name): Path<String>,
+    Named(name): Named,
     params: Params,
 ) -> Result<Body<PluginJson>, Problem> {
     params.done()?;

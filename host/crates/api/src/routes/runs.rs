@@ -29,11 +29,7 @@ async fn detail(app: &App, id: RunId) -> Result<(RunDetail, Status), Problem> {
 }
 
 /// `GET runs/{id}`.
-pub(super) async fn one(
-    State(app): State<App>,
-    Id(id): Id<RunId>,
-    params: Params,
-) -> Result<Body<RunView>, Problem> {
+pub(super) async fn one(State(app): State<App>, Id(id): Id<RunId>, params: Params) -> Result<Body<RunView>, Problem> {
     params.done()?;
     let (detail, status) = detail(&app, id).await?;
     Ok(Body(RunView::whole(&Shown { run: detail.run, status }, &detail.journal)))

@@ -1,11 +1,11 @@
 //! `workflows`: those in service.
 
 use axum::Json as Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::StatusCode;
 
 use crate::problem::Problem;
-use crate::query::Params;
+use crate::query::{Named, Params};
 use crate::state::App;
 use crate::view::{List, WorkflowView};
 
@@ -18,12 +18,13 @@ pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Body<
 /// `GET workflows/{id}`.
 pub(super) async fn one(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     params: Params,
 ) -> Result<Body<WorkflowView>, Problem> {
     params.done()?;
     let registry = app.handle.registry();
     let declared = id.parse().ok().and_then(|id| registry.workflow(&id));
-    let missing = || Problem::new(StatusCode::NOT_FOUND, "workflow_not_found", "no plugin in service declares this workflow");
+    let missing =
+        || Problem::new(StatusCode::NOT_FOUND, "workflow_not_found", "no plugin in service declares this workflow");
     declared.map(|declared| Body(WorkflowView::of(declared))).ok_or_else(missing)
 }

@@ -1,7 +1,8 @@
 //! A host of nothing but this crate: a store in memory with rows of every kind, an engine that was
 //! started and takes nothing in until it is opened, and requests without a socket.
 
-#![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test takes what it needs")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test's mistake is to be loud")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

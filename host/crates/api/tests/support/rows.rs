@@ -1,11 +1,12 @@
 //! Journals and runs of every state, as a week of sign-ups would leave them.
 
-#![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test takes what it needs")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test's mistake is to be loud")]
 
 use serde_json::json;
+use std::collections::BTreeMap;
 use stepwell_core::journal::{Attempt, Call, CallKind, EntryState, OptionsHash, StepError, WokenBy};
 use stepwell_core::run::{Control, State, Wish};
-use std::collections::BTreeMap;
 
 use stepwell_core::{Entry, Json, Run, RunId, Timestamp};
 use stepwell_store::{Element, Store};
@@ -33,7 +34,9 @@ pub fn done(index: u32, name: &str, start: Timestamp, took: i64, output: Json) -
 
 pub fn provider_error() -> StepError {
     StepError {
-        detail: Some(json_of(json!({ "status": 503, "body": { "name": "internal_server_error", "message": "Unable to deliver" } }))),
+        detail: Some(json_of(
+            json!({ "status": 503, "body": { "name": "internal_server_error", "message": "Unable to deliver" } }),
+        )),
         ..StepError::transient("resend answered 503 Service Unavailable: internal_server_error: Unable to deliver")
     }
 }
@@ -80,7 +83,12 @@ async fn completed_and_slept(bench: &mut Bench, ids: &mut BTreeMap<&'static str,
     let entries = vec![
         done(0, "look-up-user", start, 230, json_of(json!({ "signed_in": false }))),
         entry(1, CallKind::Sleep, "a-week", EntryState::Awake { since, until, at: until, by: WokenBy::Timer }),
-        entry(2, CallKind::Run, "send-check-in", EntryState::Done { attempts, output: mail(), at: after(until, 2_100) }),
+        entry(
+            2,
+            CallKind::Run,
+            "send-check-in",
+            EntryState::Done { attempts, output: mail(), at: after(until, 2_100) },
+        ),
     ];
     let state = State::Completed { output: json_of(json!({ "asked": true })) };
     ids.insert("slept", bench.put(of(&runs, "drip-check-in").clone(), state, entries).await);
@@ -95,9 +103,15 @@ async fn failed_and_cancelled(bench: &mut Bench, ids: &mut BTreeMap<&'static str
     let attempts = vec![
         attempt(1, after(start, 400), Some(after(start, 900)), Some(provider_error())),
         attempt(2, after(start, 1_950), Some(after(start, 2_600)), Some(provider_error())),
-        attempt(3, after(start, 6_700), Some(after(start, 7_050)), Some(StepError { message: message.into(), ..error.clone() })),
+        attempt(
+            3,
+            after(start, 6_700),
+            Some(after(start, 7_050)),
+            Some(StepError { message: message.into(), ..error.clone() }),
+        ),
     ];
-    let failed = EntryState::Failed { attempts, error: StepError { message: message.into(), ..error }, at: after(start, 7_050) };
+    let failed =
+        EntryState::Failed { attempts, error: StepError { message: message.into(), ..error }, at: after(start, 7_050) };
     let entries = vec![
         done(0, "create-customer", start, 380, json_of(json!({ "customer": "cus_NffrFeUfNV2Hib" }))),
         entry(1, CallKind::Run, "create-subscription", failed),
@@ -111,7 +125,9 @@ async fn failed_and_cancelled(bench: &mut Bench, ids: &mut BTreeMap<&'static str
     ids.insert("cancelled", bench.put(of(&runs, "drip-check-in").clone(), state, entries).await);
 
     let output = json_of(json!(null));
-    bench.put(of(&runs, "welcome-email").clone(), State::Completed { output }, vec![done(0, "send", start, 512, mail())]).await;
+    bench
+        .put(of(&runs, "welcome-email").clone(), State::Completed { output }, vec![done(0, "send", start, 512, mail())])
+        .await;
 }
 
 async fn parked(bench: &mut Bench, ids: &mut BTreeMap<&'static str, RunId>) {
@@ -123,7 +139,10 @@ async fn parked(bench: &mut Bench, ids: &mut BTreeMap<&'static str, RunId>) {
         done(0, "look-up-user", start, 230, json_of(json!({ "signed_in": false }))),
         entry(1, CallKind::Sleep, "a-week", EntryState::Asleep { since, until }),
     ];
-    ids.insert("sleeping", bench.put(of(&runs, "drip-check-in").clone(), State::Sleeping { until, entry: 1 }, entries).await);
+    ids.insert(
+        "sleeping",
+        bench.put(of(&runs, "drip-check-in").clone(), State::Sleeping { until, entry: 1 }, entries).await,
+    );
 
     let attempts = vec![
         attempt(1, ms(-70_000), Some(ms(-69_400)), Some(provider_error())),
@@ -136,7 +155,8 @@ async fn parked(bench: &mut Bench, ids: &mut BTreeMap<&'static str, RunId>) {
     run.started_at = Some(ms(-70_100));
     ids.insert("retrying", bench.put(run, State::Retrying { at: retry_at, entry: Some(0) }, entries).await);
 
-    let reason = "step create-customer sent a request that was cut short: look at Stripe before it is repeated".to_owned();
+    let reason =
+        "step create-customer sent a request that was cut short: look at Stripe before it is repeated".to_owned();
     let open = EntryState::Open { attempts: vec![attempt(1, start, None, None)], retry_at: None };
     let entries = vec![entry(0, CallKind::Run, "create-customer", open)];
     let state = State::Paused { reason, since: after(start, 900) };

@@ -8,7 +8,7 @@ use stepwell_core::event::Refusal;
 use stepwell_core::registry::Plugin;
 use stepwell_core::run::{Control, Status, Wish};
 use stepwell_core::{Digest, Event, EventId, Json, Manifest, PluginName, Registry, RunId, Timestamp, WorkflowId};
-use stepwell_store::{Element, Error as StoreError, Ingested, Sequence, Verdict};
+use stepwell_store::{Element, Error as StoreError, Ingested, Verdict};
 use thiserror::Error;
 use tokio::sync::{Mutex, broadcast};
 
@@ -125,12 +125,9 @@ impl Handle {
         })?;
         let event = self.event(draft);
         event.check()?;
-        let (sequence, verdict) = self.submit(Element::Ingest(Box::new(event))).await?;
-        self.durable(sequence).await?;
-        match verdict {
+        match self.write(Element::Ingest(Box::new(event))).await? {
             Verdict::Ingested(ingested) => {
                 if let Ingested::Created { runs, .. } = &ingested {
-                    self.shared.scheduler_wake.notify_one();
                     runs.iter().for_each(|run| self.shared.changed(*run));
                 }
                 Ok(ingested)
@@ -164,12 +161,9 @@ impl Handle {
     /// once, or at its next call if it is being executed.
     pub async fn control(&self, run: RunId, wish: Wish, by: &str) -> Result<(), ControlError> {
         let control = Control { wish, by: by.to_owned(), at: self.shared.clock.now() };
-        let (sequence, verdict) = self.submit(Element::Control { run, control }).await?;
-        match verdict {
+        match self.write(Element::Control { run, control }).await? {
             Verdict::Controlled => {
-                self.durable(sequence).await?;
                 self.shared.interrupt(run, wish);
-                self.shared.scheduler_wake.notify_one();
                 self.shared.changed(run);
                 Ok(())
             }
@@ -210,8 +204,7 @@ impl Handle {
     }
 
     async fn put(&self, plugin: Plugin) -> Result<(), Unavailable> {
-        let (sequence, _) = self.submit(Element::Plugin(Box::new(plugin.clone()))).await?;
-        self.durable(sequence).await?;
+        self.write(Element::Plugin(Box::new(plugin.clone()))).await?;
         let mut registry = Registry::clone(&self.registry());
         registry.put(plugin);
         self.shared.registry.store(Arc::new(registry));
@@ -234,15 +227,22 @@ impl Handle {
         self.shared.changes.subscribe()
     }
 
-    async fn submit(&self, element: Element) -> Result<(Sequence, Verdict), Unavailable> {
-        match self.shared.store.submit(element).await {
-            Ok(receipt) => Ok((receipt.sequence, receipt.verdict)),
-            Err(error) => Err(self.broken(&error)),
+    /// Submits, wakes the scheduler, and waits for durability, in a task of its own: a caller that goes
+    /// away in the middle must not leave runs behind that nobody was told of. Runs may begin before
+    /// they are durable; nothing of theirs leaves the host before.
+    async fn write(&self, element: Element) -> Result<Verdict, Unavailable> {
+        let shared = Arc::clone(&self.shared);
+        let written = tokio::spawn(async move {
+            let receipt = shared.store.submit(element).await?;
+            shared.scheduler_wake.notify_one();
+            shared.store.durable(receipt.sequence).await?;
+            Ok(receipt.verdict)
+        });
+        match written.await {
+            Ok(Ok(verdict)) => Ok(verdict),
+            Ok(Err(error)) => Err(self.broken(&error)),
+            Err(_) => Err(Unavailable { reason: "the host is stopping".to_owned(), retry_after: Duration::from_secs(5) }),
         }
-    }
-
-    async fn durable(&self, sequence: Sequence) -> Result<(), Unavailable> {
-        self.shared.store.durable(sequence).await.map_err(|error| self.broken(&error))
     }
 
     fn broken(&self, error: &StoreError) -> Unavailable {

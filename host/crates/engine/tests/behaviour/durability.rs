@@ -119,3 +119,25 @@ async fn a_host_that_stops_takes_nothing_in_and_lets_runs_end() {
     let status = bench.store.run(run).await.unwrap().unwrap().run.status();
     assert!(matches!(status, Status::Completed | Status::Queued), "{status:?}");
 }
+
+#[tokio::test]
+async fn a_sender_that_goes_away_leaves_no_run_behind_that_nobody_starts() {
+    let store = Arc::new(FaultStore::over(MemoryStore::new()));
+    let executor = ScriptedExecutor::new().on("a", |_, _| async { Ok(Ok(json("1"))) });
+    let bench = Bench::on(Arc::<FaultStore<MemoryStore>>::clone(&store), executor).await;
+    bench.register(plugin("p", &[("a", &["e"])])).await;
+    store.stall_submit(1);
+    let gone = tokio::time::timeout(Duration::from_millis(20), bench.handle.ingest(draft("e"))).await;
+    assert!(gone.is_err(), "the sender gave up while its event was being written");
+    store.go_on();
+    patiently(async {
+        loop {
+            let counts = bench.store.counts().await.unwrap();
+            if counts.runs == [(Status::Completed, 1)] {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}

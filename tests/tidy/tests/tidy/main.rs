@@ -1,0 +1,17 @@
+//! The rules of this repository that a tool can hold. Each test lists everything that breaks its
+//! rule, so that one run shows all of it.
+
+mod build;
+mod contract;
+mod dependencies;
+mod docs;
+mod files;
+mod fixtures;
+mod layers;
+mod words;
+
+/// Fails with every finding on a line of its own.
+#[track_caller]
+fn assert_clean(rule: &str, findings: &[String]) {
+    assert!(findings.is_empty(), "{rule}\n  {}\n", findings.join("\n  "));
+}

@@ -55,7 +55,7 @@ impl Shape {
 pub(crate) fn seal(key: &[u8], shape: Shape, body: &[u8]) -> Vec<u8> {
     let mut value = Vec::with_capacity(HEADER + body.len());
     value.extend([VERSION, shape.code()]);
-    // A body has at most 32 KiB.
+    // A body has at most 4 KiB.
     value.extend(u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes());
     let crc = checksum(key, &value, body);
     value.extend(crc.to_be_bytes());

@@ -9,7 +9,7 @@ use crate::due::Due;
 /// A key in the tree.
 pub(crate) type Key = Vec<u8>;
 
-/// The epoch of the last lease.
+/// What the store knows of itself, such as the epoch of the last lease.
 pub(crate) const META: &[u8] = b"M";
 /// How many runs and events there are.
 pub(crate) const COUNTS: &[u8] = b"N";
@@ -23,8 +23,6 @@ pub(crate) const ENTRIES: u8 = b'J';
 pub(crate) const EVENTS: u8 = b'E';
 /// Deliveries by source and sender's id.
 const DELIVERIES: u8 = b'D';
-/// Deliveries by time, with the key of the delivery.
-pub(crate) const DELIVERIES_BY_TIME: u8 = b'T';
 /// Due rows by queue, time, kind and run.
 pub(crate) const DUE: u8 = b'Q';
 /// Runs by workflow.
@@ -73,15 +71,6 @@ pub(crate) fn delivery(event: &Event) -> Option<Key> {
 pub(crate) fn delivery_of(source: &str, external_id: &str) -> Key {
     let length = u32::try_from(source.len()).unwrap_or(u32::MAX).to_be_bytes();
     key(DELIVERIES, &[&length, source.as_bytes(), external_id.as_bytes()])
-}
-
-pub(crate) fn delivery_by_time(at: Timestamp, event: EventId) -> Key {
-    key(DELIVERIES_BY_TIME, &[&at.as_millis_unsigned().to_be_bytes(), event.as_bytes()])
-}
-
-/// The time in the key of a delivery by time.
-pub(crate) fn time_of_delivery(key: &[u8]) -> Option<Timestamp> {
-    timestamp(key.get(1..9)?)
 }
 
 pub(crate) fn run_by_workflow(workflow: &WorkflowId, id: &[u8]) -> Key {

@@ -21,18 +21,14 @@ pub(crate) struct DeliveryRow {
     pub(crate) at: Timestamp,
 }
 
-/// Under the time of a delivery: where it is.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct DeliveryRef {
-    pub(crate) source: String,
-    pub(crate) external_id: String,
-}
-
 /// What the store knows of itself.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct MetaRow {
     /// Of the newest lease.
     pub(crate) epoch: u64,
+    /// The last event whose delivery is forgotten.
+    #[serde(default)]
+    pub(crate) forgotten: Option<EventId>,
 }
 
 /// How many there are.

@@ -45,7 +45,7 @@ pub(crate) struct Opened {
 /// What the writer keeps in memory.
 #[derive(Debug)]
 pub(crate) struct Known {
-    pub(crate) epoch: u64,
+    pub(crate) meta: MetaRow,
     pub(crate) counts: CountsRow,
     pub(crate) registry: Registry,
     pub(crate) queues: Queues,
@@ -151,7 +151,7 @@ fn known(db: &sled::Db) -> Result<Known, Trouble> {
     let rows = Applied(db);
     let empty = || Trouble::Failed("its database is empty, though it was not".to_owned());
     let meta = rows.row::<MetaRow>(keys::META)?.ok_or_else(empty)?;
-    Ok(Known { epoch: meta.epoch, counts: counts(&rows)?, registry: registry(&rows)?, queues: queues(db)? })
+    Ok(Known { meta, counts: counts(&rows)?, registry: registry(&rows)?, queues: queues(db)? })
 }
 
 fn counts(rows: &Applied<'_>) -> Result<CountsRow, Trouble> {

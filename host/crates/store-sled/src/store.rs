@@ -44,7 +44,8 @@ impl SledStore {
         let file = dir.database_file()?;
         let shared = Arc::new(Shared::new(db.clone(), dir.components()));
         let not_started = |error| OpenError::io(dir.root(), error);
-        let tools = Tools { db: db.clone(), file, sync, progress: Arc::clone(&shared.progress) };
+        let blobs = dir.database().join("blobs");
+        let tools = Tools { db: db.clone(), file, blobs, sync, progress: Arc::clone(&shared.progress) };
         let syncer = Syncer::start(tools).map_err(not_started)?;
         let (commands, receiver) = mpsc::channel(SUBMITS_WAITING_MAX);
         let writer = Writer::new(Rows::new(db), known, syncer, Arc::clone(&shared));

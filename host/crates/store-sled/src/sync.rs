@@ -2,11 +2,14 @@
 //! has come meanwhile. sled's own flush writes but never syncs the file, hence ours. A sync that failed
 //! is never tried again: the pages it was about may be gone.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+
+use tracing::error;
 
 use crate::error::Trouble;
 use crate::limits::UNSYNCED_MAX;
@@ -40,6 +43,8 @@ struct Work {
 pub(crate) struct Tools {
     pub(crate) db: sled::Db,
     pub(crate) file: File,
+    /// Where sled would put pages that are too large for its file.
+    pub(crate) blobs: PathBuf,
     pub(crate) sync: SyncFile,
     pub(crate) progress: Arc<Progress>,
 }
@@ -124,6 +129,22 @@ impl Shared {
 impl Tools {
     fn sync(&self) -> Result<(), Trouble> {
         self.db.flush()?;
-        (self.sync)(&self.file).map_err(|error| Trouble::io("the database", &error))
+        let synced = (self.sync)(&self.file).and_then(|()| sync_blobs(&self.blobs));
+        synced.map_err(|error| Trouble::io("the database", &error))
     }
+}
+
+/// Values are so small that there are no such files ([`crate::limits::VALUE_BYTES_MAX`]). If there is one
+/// all the same, that is an error of ours, and this the least that can be done about it.
+fn sync_blobs(dir: &Path) -> io::Result<()> {
+    let mut found = 0_u32;
+    for blob in fs::read_dir(dir)? {
+        File::open(blob?.path())?.sync_all()?;
+        found += 1;
+    }
+    if found > 0 {
+        File::open(dir)?.sync_all()?;
+        error!(found, "the database has pages that are too large for its file");
+    }
+    Ok(())
 }

@@ -13,7 +13,7 @@ use crate::rows::{Put, Source};
 impl Writer {
     pub(super) fn change(&mut self, change: Change) -> Result<Verdict, Trouble> {
         let id = change.run.id;
-        if change.epoch != self.known.epoch || !self.known.queues.is_claimed(id) {
+        if change.epoch != self.known.meta.epoch || !self.known.queues.is_claimed(id) {
             return Ok(Verdict::Fenced);
         }
         let Some(stored) = self.rows.row::<Run>(&keys::run(id))? else {

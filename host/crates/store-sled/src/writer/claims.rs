@@ -108,6 +108,6 @@ impl Writer {
     }
 
     fn check(&self, lease: Lease) -> Result<(), Error> {
-        if lease.epoch == self.known.epoch { Ok(()) } else { Err(Error::Fenced { epoch: lease.epoch }) }
+        if lease.epoch == self.known.meta.epoch { Ok(()) } else { Err(Error::Fenced { epoch: lease.epoch }) }
     }
 }

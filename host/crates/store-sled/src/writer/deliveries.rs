@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use stepwell_core::Timestamp;
+use stepwell_core::{Event, Timestamp};
 use stepwell_store::limits::DEDUP_DAYS;
 
 use super::Writer;
 use crate::error::Trouble;
 use crate::keys;
-use crate::model::{DeliveryRef, DeliveryRow};
+use crate::limits::LARGE_EVENT_BYTES;
+use crate::model::{DeliveryRow, EventRow};
 use crate::rows::{Source, decode};
 
 const WINDOW: Duration = Duration::from_secs(DEDUP_DAYS as u64 * 24 * 3600);
@@ -24,9 +25,9 @@ pub(super) fn is_forgotten(at: Timestamp, now: Timestamp) -> bool {
 pub(super) struct Forgetting {
     /// When the newest event came that asks for a look.
     now: Option<Timestamp>,
-    /// The oldest delivery that is there, once it was looked for.
+    /// When the first event came whose delivery is not forgotten, once it was looked for.
     oldest: Option<Timestamp>,
-    /// How many more may be deleted with this group.
+    /// How many more events may be looked at with this group.
     pub(super) left: usize,
 }
 
@@ -40,36 +41,45 @@ impl Forgetting {
 }
 
 impl Writer {
-    /// Deletes some deliveries that are forgotten. Puts its deletions to what is pending.
+    /// Deletes some deliveries that are forgotten, going through the events in their order and noting
+    /// how far it came. Puts its deletions to what is pending.
     pub(super) fn forget_deliveries(&mut self) -> Result<(), Trouble> {
         let Some(now) = self.deliveries.now.take() else { return Ok(()) };
-        for row in self.rows.db().scan_prefix([keys::DELIVERIES_BY_TIME]) {
-            let (key, value) = row?;
-            let Some(at) = keys::time_of_delivery(&key) else { continue };
-            if !is_forgotten(at, now) || self.deliveries.left == 0 {
-                self.deliveries.oldest = Some(at);
-                return Ok(());
-            }
-            self.deliveries.left -= 1;
-            self.forget(&key, &value, at)?;
-        }
-        // None are left, but those of this group.
+        let before = self.known.meta.forgotten;
+        let from = before.map_or_else(|| vec![keys::EVENTS], keys::event);
+        // Where none is left but those of this group.
         self.deliveries.oldest = Some(now);
+        for row in self.rows.db().range(from.clone()..keys::behind(&[keys::EVENTS])) {
+            let (key, value) = row?;
+            if key == from {
+                continue;
+            }
+            let event = self.rows.body_of(&key, &value).and_then(|body| decode::<EventRow>(&key, &body));
+            let event = match event {
+                Ok(row) => row.event,
+                // Its delivery cannot be found, and stays. That does no harm.
+                Err(Trouble::Damaged { .. }) => continue,
+                Err(failed @ Trouble::Failed(_)) => return Err(failed),
+            };
+            if !is_forgotten(event.received_at, now) || self.deliveries.left == 0 {
+                self.deliveries.oldest = Some(event.received_at);
+                break;
+            }
+            self.deliveries.left = self.deliveries.left.saturating_sub(1 + event.data.size() / LARGE_EVENT_BYTES);
+            self.known.meta.forgotten = Some(event.id);
+            self.forget(&event)?;
+        }
+        if self.known.meta.forgotten != before {
+            self.put_meta()?;
+        }
         Ok(())
     }
 
-    /// Deletes one, unless another came under its id since.
-    fn forget(&mut self, key: &[u8], value: &[u8], at: Timestamp) -> Result<(), Trouble> {
-        let place = self.rows.body_of(key, value).and_then(|body| decode::<DeliveryRef>(key, &body));
-        self.rows.unmark(key.to_vec());
-        let place = match place {
-            Ok(place) => keys::delivery_of(&place.source, &place.external_id),
-            // What cannot be read cannot be found by it: the delivery stays, which does no harm.
-            Err(Trouble::Damaged { .. }) => return Ok(()),
-            Err(failed @ Trouble::Failed(_)) => return Err(failed),
-        };
-        match self.rows.row::<DeliveryRow>(&place) {
-            Ok(Some(row)) if row.at == at => self.rows.unmark(place),
+    /// Deletes the delivery of this event, unless another came under its id since.
+    fn forget(&mut self, event: &Event) -> Result<(), Trouble> {
+        let Some(key) = keys::delivery(event) else { return Ok(()) };
+        match self.rows.row::<DeliveryRow>(&key) {
+            Ok(Some(row)) if row.event == event.id => self.rows.unmark(key),
             Ok(_) | Err(Trouble::Damaged { .. }) => {}
             Err(failed @ Trouble::Failed(_)) => return Err(failed),
         }

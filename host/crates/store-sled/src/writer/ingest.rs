@@ -9,7 +9,7 @@ use super::Writer;
 use super::deliveries::is_forgotten;
 use crate::error::Trouble;
 use crate::keys;
-use crate::model::{DeliveryRef, DeliveryRow, EventRow};
+use crate::model::{DeliveryRow, EventRow};
 use crate::rows::{Put, Source};
 
 impl Writer {
@@ -25,12 +25,11 @@ impl Writer {
     }
 
     /// What a delivery under the same id says of this one. One that is forgotten, though still there,
-    /// says nothing and is deleted.
-    fn known_delivery(&mut self, event: &Event, body: Digest) -> Result<Option<Ingested>, Trouble> {
+    /// says nothing.
+    fn known_delivery(&self, event: &Event, body: Digest) -> Result<Option<Ingested>, Trouble> {
         let Some(key) = keys::delivery(event) else { return Ok(None) };
         let Some(first) = self.rows.row::<DeliveryRow>(&key)? else { return Ok(None) };
         if is_forgotten(first.at, event.received_at) {
-            self.rows.unmark(keys::delivery_by_time(first.at, first.event));
             return Ok(None);
         }
         let event = first.event;
@@ -43,7 +42,10 @@ impl Writer {
         let runs: BTreeMap<RunId, Run> =
             matching.map(|declared| Run::of(&event, declared)).map(|run| (run.id, run)).collect();
         let ids: Vec<RunId> = runs.keys().copied().collect();
-        let mut puts = delivery_puts(&event, body)?;
+        let mut puts = Vec::new();
+        if let Some(key) = keys::delivery(&event) {
+            puts.push(Put::new(key, &DeliveryRow { event: event.id, body, at: event.received_at })?);
+        }
         for run in runs.values() {
             puts.push(Put::new(keys::run(run.id), run)?);
         }
@@ -60,14 +62,4 @@ impl Writer {
         self.wrote();
         Ok(Ingested::Created { event: id, runs: ids })
     }
-}
-
-/// The rows of a delivery under its sender's id, if it has one.
-fn delivery_puts(event: &Event, body: Digest) -> Result<Vec<Put>, Trouble> {
-    let Some(external_id) = event.external_id.clone() else { return Ok(Vec::new()) };
-    let key = keys::delivery_of(&event.source, &external_id);
-    let row = DeliveryRow { event: event.id, body, at: event.received_at };
-    let by_time = keys::delivery_by_time(event.received_at, event.id);
-    let place = DeliveryRef { source: event.source.clone(), external_id };
-    Ok(vec![Put::new(key, &row)?, Put::new(by_time, &place)?])
 }

@@ -20,7 +20,6 @@ use crate::dir::DataDir;
 use crate::error::Trouble;
 use crate::keys;
 use crate::limits::{FORGOTTEN_PER_GROUP, GROUP_BYTES_MAX};
-use crate::model::MetaRow;
 use crate::open::Known;
 use crate::rows::{Put, Rows};
 use crate::shared::Shared;
@@ -100,6 +99,9 @@ impl Writer {
     fn run(mut self, mut commands: mpsc::Receiver<Command>) -> Option<Reply<()>> {
         let mut group = Vec::with_capacity(GROUP_MAX);
         while self.closing.is_none() && commands.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
+            if self.shared.progress.check().is_err() {
+                break;
+            }
             if let Err(reason) = self.group(&mut group) {
                 self.shared.progress.fail(&reason);
                 break;
@@ -169,13 +171,16 @@ impl Writer {
     }
 
     fn acquire(&mut self) -> Result<(Lease, Sequence), Trouble> {
-        let epoch = self.known.epoch.saturating_add(1);
-        let put = Put::new(keys::META.to_vec(), &MetaRow { epoch })?;
-        self.rows.put_new(put);
-        self.known.epoch = epoch;
+        self.known.meta.epoch = self.known.meta.epoch.saturating_add(1);
+        self.put_meta()?;
         self.known.queues.release_all();
         self.wrote();
-        Ok((Lease { epoch }, Sequence(self.sequence)))
+        Ok((Lease { epoch: self.known.meta.epoch }, Sequence(self.sequence)))
+    }
+
+    fn put_meta(&mut self) -> Result<(), Trouble> {
+        self.rows.put_new(Put::new(keys::META.to_vec(), &self.known.meta)?);
+        Ok(())
     }
 
     /// An element has put what it puts.

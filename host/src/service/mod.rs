@@ -83,7 +83,7 @@ impl Service {
         let (engine, handle) = Engine::start(ports, settings).await.context("the engine cannot start")?;
         let ingress = stepwell_ingress::State::new(handle.clone(), Arc::new(SystemClock), plan.sources)
             .context("the configuration of webhook sources is wrong")?;
-        let mut folder = Folder::start(&plan.config.plugins.dir, &runtime, &store, &handle)?;
+        let folder = Folder::start(&plan.config.plugins.dir, &runtime, &store, &handle)?;
         let api = ApiState {
             store: Arc::clone(&store),
             handle: handle.clone(),

@@ -1,18 +1,30 @@
 //! The plugin folder wired to store, engine and API.
 
+use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use async_trait::async_trait;
-use stepwell_api::{Granted, PluginDirectory, PluginState, PluginView};
-use stepwell_core::Digest;
+use bytes::Bytes;
+use stepwell_api::{Granted, PluginDirectory, PluginView};
+use stepwell_core::manifest::Asks;
+use stepwell_core::{Digest, Manifest, PluginName};
 use stepwell_engine::{Clock, Handle};
-use stepwell_runtime::{ComponentSource, Runtime};
+use stepwell_runtime::{ComponentSource, Grants, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins, Runtime};
 use stepwell_store::Store;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
 
 /// Components out of the store, for runs that began on them.
-pub(crate) struct FromStore(pub Arc<dyn Store>);
+pub(crate) struct FromStore(pub(crate) Arc<dyn Store>);
+
+impl fmt::Debug for FromStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FromStore").finish_non_exhaustive()
+    }
+}
 
 #[async_trait]
 impl ComponentSource for FromStore {
@@ -21,76 +33,141 @@ impl ComponentSource for FromStore {
     }
 }
 
-impl std::fmt::Debug for FromStore {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FromStore").finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for Folder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Folder").finish_non_exhaustive()
-    }
-}
-
+/// The watched folder.
+#[derive(Debug)]
 pub(crate) struct Folder {
-    views: Arc<Views>,
-    files: Vec<std::path::PathBuf>,
-    parts: (Arc<Runtime>, Arc<dyn Store>, Handle),
-}
-
-#[derive(Debug, Default)]
-struct Views(Mutex<Vec<PluginView>>);
-
-impl PluginDirectory for Views {
-    fn plugins(&self) -> Vec<PluginView> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
+    directory: Arc<Directory>,
+    stop: CancellationToken,
+    watching: JoinHandle<()>,
 }
 
 impl Folder {
+    /// Starts to load and to watch. Fails where there is no such folder.
     pub(crate) fn start(dir: &Path, runtime: &Arc<Runtime>, store: &Arc<dyn Store>, handle: &Handle) -> Result<Self> {
-        let entries = std::fs::read_dir(dir).with_context(|| {
-            format!("the plugin folder {} cannot be read: make it, or name another with --plugins or plugins.dir", dir.display())
-        })?;
-        let files = entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| p.extension().is_some_and(|e| e == "wasm")).collect();
-        Ok(Self { views: Arc::default(), files, parts: (Arc::clone(runtime), Arc::clone(store), handle.clone()) })
+        let sink = Arc::new(IntoService { store: Arc::clone(store), handle: handle.clone() });
+        let clock: Arc<dyn Clock> = Arc::new(crate::clock::SystemClock);
+        let folder = PluginFolder::open(dir, Arc::clone(runtime), sink, clock)?;
+        let plugins = folder.plugins();
+        let directory = Arc::new(Directory { plugins, runtime: Arc::clone(runtime), handle: handle.clone() });
+        let stop = CancellationToken::new();
+        let watching = tokio::spawn(folder.run(stop.clone().cancelled_owned()));
+        Ok(Self { directory, stop, watching })
     }
 
     pub(crate) fn directory(&self) -> Arc<dyn PluginDirectory> {
-        Arc::<Views>::clone(&self.views)
+        Arc::<Directory>::clone(&self.directory)
     }
 
-    pub(crate) async fn ready(&mut self) {
-        let (runtime, store, handle) = self.parts.clone();
-        for file in self.files.clone() {
-            let name = file.file_stem().map(|s| s.to_string_lossy().replace('_', "-")).unwrap_or_default();
-            let result: Result<Digest> = async {
-                let bytes = bytes::Bytes::from(std::fs::read(&file)?);
-                let (digest, manifest) = runtime.load(bytes.clone()).await?;
-                store.put_component(digest, &bytes).await?;
-                handle.register(name.parse()?, digest, (*manifest).clone()).await?;
-                Ok(digest)
-            }
-            .await;
-            let (digest, state) = match result {
-                Ok(digest) => (Some(digest), PluginState::Ready),
-                Err(error) => {
-                    tracing::warn!(plugin = name, "not loaded: {error:#}");
-                    (None, PluginState::Failed { reason: format!("{error:#}") })
-                }
-            };
-            let view = PluginView {
-                name,
-                file: file.display().to_string(),
-                digest,
-                state,
-                since: crate::clock::SystemClock.now(),
-                granted: Granted::default(),
-            };
-            self.views.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(view);
+    /// Returns once every file that was there at the start is in service or has failed.
+    pub(crate) async fn ready(&self) {
+        self.directory.plugins.ready().await;
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        // A panic in it has been reported.
+        let _ = self.watching.await;
+    }
+}
+
+/// Puts what arrives into the store and the engine.
+struct IntoService {
+    store: Arc<dyn Store>,
+    handle: Handle,
+}
+
+impl fmt::Debug for IntoService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntoService").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl PluginSink for IntoService {
+    async fn arrived(&self, name: &PluginName, digest: Digest, bytes: Bytes, manifest: &Manifest) -> Result<(), String> {
+        self.store.put_component(digest, &bytes).await.map_err(|error| error.to_string())?;
+        let registered = self.handle.register(name.clone(), digest, manifest.clone()).await;
+        registered.map_err(|error| error.to_string())?;
+        info!(plugin = %name, component = %digest.short(), "in service");
+        Ok(())
+    }
+
+    async fn gone(&self, name: &PluginName) {
+        match self.handle.retire(name).await {
+            Ok(()) => info!(plugin = %name, "out of service: its file is gone"),
+            Err(error) => warn!(plugin = %name, %error, "could not be taken out of service"),
         }
     }
 
-    pub(crate) async fn stop(self) {}
+    async fn in_service(&self) -> Vec<PluginName> {
+        let registry = self.handle.registry();
+        registry.plugins().filter(|plugin| plugin.active).map(|plugin| plugin.name.clone()).collect()
+    }
+}
+
+/// The folder as the API shows it.
+struct Directory {
+    plugins: Plugins,
+    runtime: Arc<Runtime>,
+    handle: Handle,
+}
+
+impl fmt::Debug for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Directory").finish_non_exhaustive()
+    }
+}
+
+impl PluginDirectory for Directory {
+    fn plugins(&self) -> Vec<PluginView> {
+        self.plugins.list().into_iter().map(|status| self.view(status)).collect()
+    }
+}
+
+impl Directory {
+    fn view(&self, status: PluginStatus) -> PluginView {
+        let state = match status.state {
+            PluginState::Loading => stepwell_api::PluginState::Loading,
+            PluginState::Ready => stepwell_api::PluginState::Ready,
+            PluginState::Failed { reason } => stepwell_api::PluginState::Failed { reason },
+        };
+        PluginView {
+            granted: self.granted(&status.name).unwrap_or_default(),
+            name: status.name,
+            file: status.file.display().to_string(),
+            digest: status.digest,
+            state,
+            since: status.since,
+        }
+    }
+
+    /// Today's grant cut to what the plugin's component asks for.
+    fn granted(&self, name: &str) -> Option<Granted> {
+        let name: PluginName = name.parse().ok()?;
+        let registry = self.handle.registry();
+        let asks = &registry.plugin(&name)?.manifest.asks;
+        match &*self.runtime.grants() {
+            Grants::All(all) => Some(Granted {
+                hosts: asks.hosts.clone(),
+                secrets: asked(asks, all.secrets.keys()),
+                vars: asks.vars.iter().map(|(k, v)| (k.clone(), all.vars.get(k).unwrap_or(v).clone())).collect(),
+                rate: all.rate.map(|rate| rate.to_string()),
+                allow_private: all.allow_private,
+            }),
+            Grants::Listed(grants) => {
+                let grant = grants.get(&name)?;
+                Some(Granted {
+                    hosts: grant.hosts.iter().map(ToString::to_string).collect(),
+                    secrets: asked(asks, grant.secrets.keys()),
+                    vars: asks.vars.iter().map(|(k, v)| (k.clone(), grant.vars.get(k).unwrap_or(v).clone())).collect(),
+                    rate: grant.rate.map(|rate| rate.to_string()),
+                    allow_private: grant.allow_private,
+                })
+            }
+        }
+    }
+}
+
+fn asked<'a>(asks: &Asks, granted: impl Iterator<Item = &'a String>) -> Vec<String> {
+    granted.filter(|name| asks.secrets.contains(name)).cloned().collect()
 }

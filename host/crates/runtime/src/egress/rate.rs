@@ -2,6 +2,7 @@
 //! early waits inside its step.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
@@ -46,6 +47,17 @@ impl FromStr for EgressRate {
         };
         let limit = limit.trim().parse().map_err(|_| bad())?;
         Ok(Self { limit, period: Duration::from_secs(period) })
+    }
+}
+
+impl fmt::Display for EgressRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let period = match self.period.as_secs() {
+            1 => "s",
+            60 => "m",
+            _ => "h",
+        };
+        write!(f, "{}/{period}", self.limit)
     }
 }
 

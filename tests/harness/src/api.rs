@@ -108,7 +108,8 @@ impl Api {
 
     /// Plugins by name.
     pub async fn plugins(&self) -> Result<Vec<Reply>> {
-        self.list("/api/v1/plugins", "").await
+        let list: List<Reply> = self.read("/api/v1/plugins").await?;
+        Ok(list.items)
     }
 
     /// The latest refused deliveries.

@@ -29,7 +29,7 @@ pub use files::{binary, guest, root};
 pub use home::Home;
 pub use host::{Host, Refusal};
 pub use poll::{Seen, pause, until};
-pub use process::Process;
+pub use process::{Killer, Process};
 pub use seed::Seed;
 pub use webhook::Delivery;
 pub use wire::{Answer, Connection, Request, once};

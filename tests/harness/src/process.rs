@@ -82,6 +82,11 @@ impl Process {
         found.with_context(|| self.last_lines())
     }
 
+    /// What kills it later, while something else holds on to it.
+    pub fn killer(&self) -> Result<Killer> {
+        Ok(Killer(self.pid()?))
+    }
+
     /// Asks it to stop.
     pub fn terminate(&self) -> Result<()> {
         self.signal(Signal::TERM)
@@ -98,8 +103,11 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
-        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("no process has this id")?;
-        kill_process(id, signal).with_context(|| format!("{} cannot be signalled", self.name))
+        kill_process(self.pid()?, signal).with_context(|| format!("{} cannot be signalled", self.name))
+    }
+
+    fn pid(&self) -> Result<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("no process has this id")
     }
 
     /// Kill -9, and the wait for its end.
@@ -107,6 +115,17 @@ impl Process {
         self.child.kill().with_context(|| format!("{} cannot be killed", self.name))?;
         self.child.wait().with_context(|| format!("{} cannot be waited for", self.name))?;
         Ok(())
+    }
+}
+
+/// Kills a process that nobody has waited for yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Killer(Pid);
+
+impl Killer {
+    /// Kill -9.
+    pub fn strike(self) -> Result<()> {
+        kill_process(self.0, Signal::KILL).context("it cannot be killed")
     }
 }
 

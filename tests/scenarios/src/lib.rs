@@ -40,8 +40,21 @@ use anyhow::{Context, Result};
 use crate::line::Line;
 use crate::stage::Stage;
 
+/// Why a script failed. As a test's error it is told without a backtrace, which would say nothing of it.
+pub struct Failure(anyhow::Error);
+
+impl std::fmt::Debug for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.chain().try_for_each(|cause| write!(f, "{cause}\n\n"))
+    }
+}
+
 /// Plays the script of this name.
-pub async fn play(name: &str) -> Result<()> {
+pub async fn play(name: &str) -> Result<(), Failure> {
+    play_through(name).await.map_err(Failure)
+}
+
+async fn play_through(name: &str) -> Result<()> {
     let path = scripts().join(format!("{name}.scenario"));
     let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
     let mut stage = Stage::new().await?;

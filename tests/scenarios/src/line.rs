@@ -1,5 +1,5 @@
 //! The scripts' grammar: a verb, words, `key=value` options, and what follows `->`. Quotes hold a value
-//! with spaces together; a word that begins with `{` is JSON and ends with its brace.
+//! with spaces together (and `\"` in it a quote); a word that begins with `{` is JSON and ends with its brace.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::str::FromStr;
@@ -138,8 +138,10 @@ pub(crate) fn json(text: &str) -> Result<Value> {
 fn tokens(text: &str) -> Result<Vec<String>> {
     let (mut tokens, mut token) = (Vec::new(), String::new());
     let (mut depth, mut is_quoted) = (0_u32, false);
-    for c in text.chars() {
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
         match c {
+            '\\' if is_quoted => token.extend(chars.next()),
             '"' if depth == 0 => is_quoted = !is_quoted,
             ' ' if depth == 0 && !is_quoted => {
                 if !token.is_empty() {
@@ -165,12 +167,12 @@ mod tests {
 
     #[test]
     fn a_line_is_words_options_json_and_an_outcome() {
-        let script = "# a comment\nwebhook user.created id=msg_1 saying=\"two words\" {\"a\": {\"b\": 1}} -> 202 200x99\n  [limits]\n  x = 1\n";
+        let script = "# a comment\nwebhook user.created id=msg_1 saying=\"two \\\"words\" {\"a\": {\"b\": 1}} -> 202 200x99\n  [limits]\n  x = 1\n";
         let mut lines = Line::read_all(script).unwrap();
         let mut line = lines.remove(0);
         assert_eq!((line.number, line.verb.as_str(), line.block.as_str()), (2, "webhook", "[limits]\nx = 1\n"));
         assert_eq!(line.word("type").unwrap(), "user.created");
-        assert_eq!(line.option("saying").as_deref(), Some("two words"));
+        assert_eq!(line.option("saying").as_deref(), Some("two \"words"));
         assert!(line.done().is_err());
         assert_eq!(line.needed("id").unwrap(), "msg_1");
         assert_eq!(json(&line.word("data").unwrap()).unwrap(), serde_json::json!({"a": {"b": 1}}));

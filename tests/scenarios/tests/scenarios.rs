@@ -6,7 +6,7 @@ macro_rules! scenarios {
     ($($name:ident)*) => {
         $(
             #[tokio::test]
-            async fn $name() -> anyhow::Result<()> {
+            async fn $name() -> Result<(), stepwell_scenarios::Failure> {
                 stepwell_scenarios::play(stringify!($name)).await
             }
         )*

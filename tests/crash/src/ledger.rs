@@ -1,0 +1,95 @@
+//! What the world outside remembers: what was answered to senders, which steps were shown as completed, and
+//! what came to the providers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Result, ensure};
+use stepwell_harness::{Api, Emulators, Received};
+
+/// The book that the host is held to.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// The event's id by the delivery's, as answered with 2xx.
+    accepted: BTreeMap<String, String>,
+    /// The number of the last request that had come when the API had shown the step as completed, by the
+    /// step's idempotency key.
+    completed: BTreeMap<String, u64>,
+    /// Runs whose end was seen: they need no more looking at.
+    ended: BTreeSet<String>,
+    requests: Vec<Received>,
+}
+
+impl Ledger {
+    /// A delivery was answered 2xx with this event.
+    pub fn accept(&mut self, delivery: &str, event: &str) -> Result<()> {
+        let known = self.accepted.entry(delivery.to_owned()).or_insert_with(|| event.to_owned());
+        ensure!(known == event, "delivery {delivery} was answered with event {known} and then with {event}");
+        Ok(())
+    }
+
+    /// The event's id by the delivery's.
+    pub fn accepted(&self) -> &BTreeMap<String, String> {
+        &self.accepted
+    }
+
+    /// How many steps were seen completed.
+    pub fn completed_steps(&self) -> usize {
+        self.completed.len()
+    }
+
+    /// Looks at all runs that may have changed, and notes which steps are completed. Returns early where
+    /// the host does not answer: it has been killed.
+    pub async fn look(&mut self, api: Api, emulators: &Emulators) -> Result<()> {
+        let Ok(runs) = api.runs("").await else { return Ok(()) };
+        for run in runs.iter().filter(|run| run.status != "queued") {
+            if self.ended.contains(&run.id) {
+                continue;
+            }
+            let Ok(run) = api.run(&run.id).await else { return Ok(()) };
+            let steps = run.steps.iter().filter(|step| step.status == "completed");
+            let keys: Vec<_> = steps.map(|step| format!("{}/{}/{}", run.workflow, run.id, step.name)).collect();
+            // Asked after the API's answer: whatever comes later comes after the result was stored.
+            let seq = emulators.last_seq().await?;
+            for key in keys {
+                self.completed.entry(key).or_insert(seq);
+            }
+            if run.has_ended() {
+                self.ended.insert(run.id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what came to the providers since the last time.
+    pub async fn collect(&mut self, emulators: &Emulators) -> Result<()> {
+        let after = self.requests.last().map_or(0, |last| last.seq);
+        self.requests.extend(emulators.requests(after).await?);
+        Ok(())
+    }
+
+    /// Holds the providers' log against all of it.
+    pub fn check(&self) -> Result<Effects> {
+        let mut keys: BTreeMap<&str, (&str, u32)> = BTreeMap::new();
+        for request in &self.requests {
+            let Some(key) = &request.idempotency_key else {
+                anyhow::bail!("a request without a key came to {} {}", request.provider, request.path);
+            };
+            let (body, effects) = keys.entry(key).or_insert((&request.body_sha256, 0));
+            ensure!(*body == request.body_sha256, "{key} came with two bodies");
+            *effects += u32::from(request.executed);
+            ensure!(*effects <= 1, "the effect of {key} happened twice");
+            let completed = self.completed.get(key).copied().unwrap_or(u64::MAX);
+            ensure!(request.seq <= completed, "{key} was executed again after the API had shown it completed");
+        }
+        let effects = keys.values().filter(|(_, effects)| *effects == 1).count();
+        Ok(Effects { requests: self.requests.len(), keys: keys.len(), effects })
+    }
+}
+
+/// What the providers have seen in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effects {
+    pub requests: usize,
+    pub keys: usize,
+    pub effects: usize,
+}

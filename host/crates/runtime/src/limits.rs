@@ -11,6 +11,9 @@ pub const COMPONENTS_MAX: usize = 64;
 pub const MANIFESTS_MAX: usize = 1024;
 /// Components waiting for the compiler: 32 × [`COMPONENT_BYTES_MAX`] = 1 GiB at the very worst.
 pub const COMPILE_QUEUE_MAX: usize = 32;
+/// Compiled code kept on disk, bytes: 1 GiB, or 30 of the largest and 1,500 of the smallest components. The
+/// oldest goes first.
+pub const CODE_BYTES_MAX: u64 = 1 << 30;
 /// CPU time that `describe` may take: Python, the slowest, needs 2 ms.
 pub const DESCRIBE_CPU_MAX: Duration = Duration::from_secs(2);
 /// How often a running guest looks whether it must give way.

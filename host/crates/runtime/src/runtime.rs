@@ -19,7 +19,7 @@ use crate::component::{
 };
 use crate::egress::{Egress, Grants, Outbound};
 use crate::guest::{Budget, Ending, Facts, Running, Situation, State, drive, linker};
-use crate::limits::{Settings, TRAP_MESSAGE_BYTES_MAX};
+use crate::limits::{CALL_BYTES_MAX, Settings, TRAP_MESSAGE_BYTES_MAX};
 use crate::threads::{GuestThreads, panic_message};
 use crate::ticker::Ticker;
 
@@ -163,7 +163,7 @@ impl Execution {
             let last_words = store.data().finish_output();
             match returned {
                 Ok(result) => returned_by(result),
-                Err(error) => Exit::Trapped { message: trap(&error, &last_words) },
+                Err(error) => trapped(&error, &last_words),
             }
         };
         drive(guest, budget, ending, situation).await.unwrap_or_else(|exit| exit)
@@ -192,9 +192,13 @@ fn returned_by(result: Result<String, stepwell_bindings::v0_1::Failure>) -> Exit
     }
 }
 
-/// A trap's cause, what the guest said last, and where it was.
-fn trap(error: &wasmtime::Error, last_words: &str) -> String {
+/// A trap: its cause, what the guest said last, and where it was.
+fn trapped(error: &wasmtime::Error, last_words: &str) -> Exit {
     let mut message = error.root_cause().to_string();
+    // wasmtime has no type for this one.
+    if message.contains("fuel allocated for hostcalls") {
+        return Exit::Exceeded { limit: format!("CALL_BYTES_MAX ({CALL_BYTES_MAX} bytes handed over in one call)") };
+    }
     if !last_words.is_empty() {
         message.push_str("\nstderr: ");
         message.push_str(last_words);
@@ -204,5 +208,5 @@ fn trap(error: &wasmtime::Error, last_words: &str) -> String {
         message.push_str(&backtrace.to_string());
     }
     message.truncate(message.floor_char_boundary(TRAP_MESSAGE_BYTES_MAX));
-    message
+    Exit::Trapped { message }
 }

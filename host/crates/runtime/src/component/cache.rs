@@ -18,10 +18,9 @@ use wasmtime::component::Component;
 
 use super::StartError;
 use super::hmac::seal;
+use crate::limits::CODE_BYTES_MAX;
 
 const KEY_FILE: &str = "key";
-/// The largest code seen has 36 MiB; what is larger was not written by this host.
-const CODE_BYTES_MAX: u64 = 1 << 30;
 
 /// The directory of compiled code.
 #[derive(Debug)]
@@ -30,6 +29,7 @@ pub(crate) struct Cache {
     key: [u8; 32],
     /// Of the engine's settings and version.
     engine: String,
+    bytes_max: u64,
 }
 
 impl Cache {
@@ -41,7 +41,7 @@ impl Cache {
         let dir = fs::canonicalize(dir).map_err(io)?;
         check_private(&dir).map_err(failed)?;
         let key = key(&dir.join(KEY_FILE)).map_err(io)?;
-        Ok(Self { dir, key, engine: fingerprint(engine) })
+        Ok(Self { dir, key, engine: fingerprint(engine), bytes_max: CODE_BYTES_MAX })
     }
 
     /// The component's code, if it is here, whole and of this engine.
@@ -74,7 +74,32 @@ impl Cache {
         // An old seal must not outlive the code that it was for.
         remove(&self.path(&name, "seal"))?;
         self.put(&self.path(&name, "cwasm"), &code)?;
-        self.put(&self.path(&name, "seal"), &sealed)
+        self.put(&self.path(&name, "seal"), &sealed)?;
+        self.prune(&name)
+    }
+
+    /// Drops the oldest code, other than `newest`, until the rest is within its bound. Code of other engines
+    /// and what a crash left half-written grows old like the rest.
+    fn prune(&self, newest: &str) -> io::Result<()> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let (path, metadata) = entry.and_then(|entry| Ok((entry.path(), entry.metadata()?)))?;
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            if stem != newest && stem != KEY_FILE {
+                files.push((metadata.modified()?, metadata.len(), path));
+            }
+        }
+        files.sort();
+        let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
+        for (_, size, path) in files {
+            if total <= self.bytes_max {
+                break;
+            }
+            // A seal without its code, or code without its seal, is no code.
+            remove(&path)?;
+            total = total.saturating_sub(size);
+        }
+        Ok(())
     }
 
     fn verified(&self, name: &str, path: &Path) -> io::Result<bool> {
@@ -171,5 +196,25 @@ impl Hasher for Fingerprint {
 
     fn write(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_code_goes_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = crate::engine::build(&crate::Settings { activations_max: 1, ..crate::Settings::new("") }).unwrap();
+        let mut cache = Cache::open(&dir.path().join("code"), &engine).unwrap();
+        let components = ["(component)", "(component (core module))"].map(|text| wat::parse_str(text).unwrap());
+        let kept: Vec<_> = components.iter().map(|bytes| (Digest::of(bytes), Component::new(&engine, bytes).unwrap())).collect();
+        cache.keep(kept[0].0, &kept[0].1).unwrap();
+        cache.keep(kept[1].0, &kept[1].1).unwrap();
+        assert!(cache.load(&engine, kept[0].0).is_some() && cache.load(&engine, kept[1].0).is_some());
+        cache.bytes_max = 0;
+        cache.keep(kept[1].0, &kept[1].1).unwrap();
+        assert!(cache.load(&engine, kept[0].0).is_none() && cache.load(&engine, kept[1].0).is_some());
     }
 }

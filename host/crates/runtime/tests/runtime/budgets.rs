@@ -22,6 +22,7 @@ async fn each_bound_is_named() {
     assert!(exceeded(&bench, "floods_log", json!({"count": 100_000})).await.contains("LOG_BYTES_MAX"));
     assert!(exceeded(&bench, "spins", json!({})).await.contains("CPU_MAX (0.3 s"));
     assert!(exceeded(&bench, "spins_in_step", json!({})).await.contains("CPU_MAX"));
+    assert!(exceeded(&bench, "big_result", json!({"bytes": 10 << 20})).await.contains("CALL_BYTES_MAX"));
     // The others do not notice.
     let output = bench.play("three_steps", json!({})).await.to_end(&bench.runtime).await.output();
     assert_eq!(output, json!(6));
@@ -65,6 +66,43 @@ async fn dropping_the_execution_drops_the_guest() {
     let cut = tokio::time::timeout(Duration::from_millis(100), spinning.activate(&bench.runtime)).await;
     assert!(cut.is_err());
     // Its room is free again, so another can begin.
+    let output = bench.play("three_steps", json!({})).await.to_end(&bench.runtime).await.output();
+    assert_eq!(output, json!(6));
+}
+
+#[tokio::test]
+async fn a_component_that_spins_at_its_start_is_refused() {
+    let bench = Bench::new(Grants::default());
+    let wat = r#"(component
+        (type $record (record (field "message" string) (field "permanent" bool)
+            (field "retry-after-ms" (option u64)) (field "detail" (option string))))
+        (import "failure" (type $failure (eq $record)))
+        (core module $m
+            (memory (export "memory") 1)
+            (func $spin (loop br 0))
+            (start $spin)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 0)
+            (func (export "describe") (result i32) i32.const 0)
+            (func (export "run") (param i32 i32 i32 i32) (result i32) i32.const 0))
+        (core instance $i (instantiate $m))
+        (alias core export $i "memory" (core memory $memory))
+        (alias core export $i "realloc" (core func $realloc))
+        (func $describe (result string) (canon lift (core func $i "describe") (memory $memory)))
+        (func $run (param "workflow-id" string) (param "event" string) (result (result string (error $failure)))
+            (canon lift (core func $i "run") (memory $memory) (realloc $realloc)))
+        (export "describe" (func $describe))
+        (export "run" (func $run)))"#;
+    let error = bench.runtime.load(wat::parse_str(wat).unwrap().into()).await.unwrap_err().to_string();
+    assert!(error.contains("DESCRIBE_CPU_MAX"), "{error}");
+}
+
+#[tokio::test]
+async fn a_panic_within_a_call_costs_one_activation() {
+    let bench = Bench::new(Grants::default());
+    let play = bench.play("three_steps", json!({})).await;
+    play.session.panic_at_step();
+    let exit = play.activate(&bench.runtime).await;
+    assert!(matches!(&exit, Exit::Trapped { message } if message.contains("a scripted panic")), "{exit:?}");
     let output = bench.play("three_steps", json!({})).await.to_end(&bench.runtime).await.output();
     assert_eq!(output, json!(6));
 }

@@ -164,3 +164,13 @@ async fn a_host_that_does_not_answer_is_a_passing_failure() {
     assert_eq!(played.output()["permanent"], json!(false), "{:?}", played.exits);
     assert!(matches!(played.exits[..], [Exit::Returned(_)]));
 }
+
+#[tokio::test]
+async fn requests_beyond_the_rate_wait() {
+    let server = Server::echoing().await;
+    let grants = GrantAll { rate: Some("5/s".parse().unwrap()), allow_private: true, ..GrantAll::default() };
+    let bench = Bench::new(Grants::All(grants));
+    let begun = std::time::Instant::now();
+    assert_eq!(output(&bench, "fetches_twice", &server.url).await, json!([200, 200]));
+    assert!(begun.elapsed() >= std::time::Duration::from_millis(200));
+}

@@ -43,6 +43,7 @@ struct Inner {
     open: Option<Attempted>,
     logs: Vec<LogRecord>,
     vars: std::collections::BTreeMap<String, String>,
+    panics: bool,
 }
 
 impl Play {
@@ -81,6 +82,7 @@ impl Play {
             open: None,
             logs: Vec::new(),
             vars: manifest.asks.vars.clone(),
+            panics: false,
         };
         let event_json = Json::of(&event_json).unwrap();
         Self { session: Arc::new(Session { inner: Mutex::new(inner) }), event_json }
@@ -182,6 +184,7 @@ impl Calls for Session {
     async fn step(&self, name: String, options: String) -> Result<Slot, Stopped> {
         // Every call takes its time.
         tokio::task::yield_now().await;
+        assert!(!self.panics(), "a scripted panic");
         match self.perform(Command::Step { name, options })? {
             Answer::Execute(attempted) => {
                 self.inner().open = Some(attempted.clone());
@@ -242,6 +245,15 @@ impl Calls for Session {
 }
 
 impl Session {
+    fn panics(&self) -> bool {
+        self.inner().panics
+    }
+
+    /// Makes the next `step.run` panic, as a fault of the host would.
+    pub(crate) fn panic_at_step(&self) {
+        self.inner().panics = true;
+    }
+
     /// Sets what the operator grants for a config value.
     pub(crate) fn set_var(&self, name: &str, value: &str) {
         self.inner().vars.insert(name.to_owned(), value.to_owned());

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use axum::Router;
 use stepwell_api::{ApiState, NavEntry};
 use stepwell_engine::{Clock, Engine, Handle, Ports};
@@ -29,6 +29,7 @@ pub(crate) use sources::{from_config, with_secret};
 
 use crate::clock::{SystemChance, SystemClock};
 use crate::config::Config;
+use crate::print::say;
 
 /// How long a stop may take in all before the process ends regardless.
 const STOP_MAX: Duration = Duration::from_secs(25);
@@ -69,7 +70,8 @@ impl Service {
         let host = &plan.config.host;
         let admin_hosts = admin::allowed_hosts(host)?;
         let intake = Server::bind(host.listen, Limits::default()).await.context("the intake cannot listen")?;
-        let admin = Server::bind(host.admin_listen, Limits::default()).await.context("the admin listener cannot listen")?;
+        let admin =
+            Server::bind(host.admin_listen, Limits::default()).await.context("the admin listener cannot listen")?;
         let store = open_store(&plan.config).await?;
         let auth = admin::auth(host.admin_listen, &host.data_dir)?;
         let runtime = start_runtime(&plan, &store)?;
@@ -126,8 +128,14 @@ impl Service {
                 // Answers under way still say 503; then the process ends and a restart recovers.
                 self.drains.iter().for_each(stepwell_http::Handle::drain);
                 let mut servers = self.servers;
-                let _ = tokio::time::timeout(Duration::from_secs(2), async { while servers.join_next().await.is_some() {} }).await;
-                bail!("nothing can be kept any more: {reason}")
+                let _ = tokio::time::timeout(Duration::from_secs(2), async {
+                    while servers.join_next().await.is_some() {}
+                })
+                .await;
+                // Not an error on its way up: a store whose disk failed may wait for ever where it is closed
+                // (seen: sled's drop waits for a buffer that was never written).
+                say(&format!("error: nothing can be kept any more: {reason}"));
+                std::process::exit(1)
             }
         }
     }

@@ -8,7 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Durable workflows as WebAssembly: one host turns webhooks into runs that survive anything.
 #[derive(Debug, Parser)]
 #[command(name = "stepwell", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 run failed (with --wait), 5 host unreachable.")]
+#[command(
+    after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 run failed (with --wait), 5 host unreachable."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Verb,

@@ -56,7 +56,10 @@ mod wall {
         }
     }
 
-    #[expect(deprecated, reason = "an OwnedFd stays open for as long as it is registered, which is what the other one has to be promised")]
+    #[expect(
+        deprecated,
+        reason = "an OwnedFd stays open for as long as it is registered, which is what the other one has to be promised"
+    )]
     async fn timer(at: Timestamp) -> std::io::Result<()> {
         let fd = timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         let millis = at.as_millis();

@@ -18,8 +18,8 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::Dev;
 use crate::clock::{SystemClock, fill};
 use crate::commands::build::{builder, report, sources, warn_of};
-use crate::commands::emulators::true_now;
 use crate::commands::config::layers;
+use crate::commands::emulators::true_now;
 use crate::config::{self, Config, Origin};
 use crate::print::say;
 use crate::service::{Plan, Service, from_config, no_more, stop_signal, with_secret};
@@ -107,7 +107,11 @@ async fn host(flags: &Dev, config: Config, dev_dir: &Path) -> Result<()> {
         sources,
         timers: Arc::new(SystemClock),
         more: if flags.live { no_more } else { outbox },
-        nav: if flags.live { Vec::new() } else { vec![NavEntry { title: "Outbox".to_owned(), path: "/outbox".to_owned() }] },
+        nav: if flags.live {
+            Vec::new()
+        } else {
+            vec![NavEntry { title: "Outbox".to_owned(), path: "/outbox".to_owned() }]
+        },
         emulators,
     };
     let service = Service::start(plan).await?;
@@ -154,7 +158,9 @@ fn live_grants() -> Grants {
 fn outbox(api: &ApiState, emulators: Option<&Emulators>) -> Router {
     let layout = api.layout();
     match emulators {
-        Some(emulators) => outbox_router(emulators.clone(), Arc::new(move |title: &str, main| layout.page(title, main))),
+        Some(emulators) => {
+            outbox_router(emulators.clone(), Arc::new(move |title: &str, main| layout.page(title, main)))
+        }
         None => Router::new(),
     }
 }

@@ -12,8 +12,13 @@ use crate::client::Client;
 use crate::commands::{Failure, runs};
 use crate::print::{Column, cell, list, one, say, table};
 
-const COLUMNS: &[Column] =
-    &[("EVENT", "/id"), ("NAME", "/name"), ("SOURCE", "/source"), ("EXTERNAL ID", "/external_id"), ("RECEIVED", "/received_at")];
+const COLUMNS: &[Column] = &[
+    ("EVENT", "/id"),
+    ("NAME", "/name"),
+    ("SOURCE", "/source"),
+    ("EXTERNAL ID", "/external_id"),
+    ("RECEIVED", "/received_at"),
+];
 
 pub(crate) async fn run(verb: Events) -> Result<(), Failure> {
     match verb {

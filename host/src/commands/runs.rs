@@ -16,8 +16,13 @@ pub(crate) const COLUMNS: &[Column] = &[
     ("EVENT", "/event_name"),
     ("CREATED", "/created_at"),
 ];
-const STEP_COLUMNS: &[Column] =
-    &[("STEP", "/name"), ("STATUS", "/status"), ("ENDED", "/ended_at"), ("WAKES", "/wake_at"), ("ERROR", "/error/message")];
+const STEP_COLUMNS: &[Column] = &[
+    ("STEP", "/name"),
+    ("STATUS", "/status"),
+    ("ENDED", "/ended_at"),
+    ("WAKES", "/wake_at"),
+    ("ERROR", "/error/message"),
+];
 
 pub(crate) async fn run(verb: Runs) -> Result<(), Failure> {
     match verb {

@@ -20,7 +20,9 @@ pub(crate) async fn run(flags: Serve) -> Result<()> {
     start_log(config.host.log);
     let sources = from_config(&config)?;
     if sources.is_empty() {
-        warn!("no webhook source: set CLERK_WEBHOOK_SIGNING_SECRET or configure [sources.clerk]; events come in by the API only");
+        warn!(
+            "no webhook source: set CLERK_WEBHOOK_SIGNING_SECRET or configure [sources.clerk]; events come in by the API only"
+        );
     }
     let timers: Arc<dyn Clock> = match &flags.test_clock {
         Some(socket) => test_clock::open(socket)?,

@@ -37,9 +37,10 @@ async fn send(test: &WebhooksTest) -> Result<(), Failure> {
     for (name, value) in headers {
         request = request.header(name, value);
     }
-    let response = request.send().await.map_err(|error| {
-        Failure::Unreachable(anyhow!("no host answers at {}: {error}", test.url))
-    })?;
+    let response = request
+        .send()
+        .await
+        .map_err(|error| Failure::Unreachable(anyhow!("no host answers at {}: {error}", test.url)))?;
     let status = response.status();
     let text = response.text().await.context("the answer cannot be read")?;
     say(&format!("{name} as {id}: HTTP {}", status.as_u16()));

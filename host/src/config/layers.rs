@@ -206,7 +206,8 @@ mod tests {
     #[test]
     fn environment_goes_over_the_file() {
         let file = "[host]\nlisten = \"127.0.0.1:1\"\nlog = \"pretty\"\n";
-        let loaded = loaded(file, &[("STEPWELL_HOST__LISTEN", "127.0.0.1:2"), ("STEPWELL_STORE__CACHE_MIB", "9")]).unwrap();
+        let loaded =
+            loaded(file, &[("STEPWELL_HOST__LISTEN", "127.0.0.1:2"), ("STEPWELL_STORE__CACHE_MIB", "9")]).unwrap();
         assert_eq!(loaded.config.host.listen.port(), 2);
         assert_eq!(loaded.config.host.log, Log::Pretty);
         assert_eq!(loaded.config.store.cache_mib, 9);

@@ -7,7 +7,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use stepwell_api::{Auth, Redactions, RejectionCount, RejectionLog, RejectionView, Required, Sample, Samples, SessionKey};
+use stepwell_api::{
+    Auth, Redactions, RejectionCount, RejectionLog, RejectionView, Required, Sample, Samples, SessionKey,
+};
 use stepwell_core::{Digest, Json};
 use stepwell_http::AllowedHosts;
 use stepwell_ingress::{Rejections, samples as ingress_samples};
@@ -38,7 +40,10 @@ pub(crate) fn auth(listen: SocketAddr, data_dir: &Path) -> Result<Auth> {
     }
     let path = data_dir.join(TOKEN_FILE);
     let token = match fs::read_to_string(&path) {
-        Ok(text) => text.trim().parse::<Digest>().with_context(|| format!("{} is damaged: delete it to get a new token", path.display()))?,
+        Ok(text) => text
+            .trim()
+            .parse::<Digest>()
+            .with_context(|| format!("{} is damaged: delete it to get a new token", path.display()))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_token(&path)?,
         Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
     };
@@ -53,10 +58,18 @@ fn make_token(path: &Path) -> Result<Digest> {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let token = format!("stepwell_{hex}");
     let digest = Digest::of(token.as_bytes());
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
         .with_context(|| format!("{} cannot be written", path.display()))?;
-    writeln!(file, "{digest}").and_then(|()| file.sync_all()).with_context(|| format!("{} cannot be written", path.display()))?;
-    say(&format!("The admin listener is open to the network, so it demands a bearer token. It is shown this once:\n\n    {token}\n"));
+    writeln!(file, "{digest}")
+        .and_then(|()| file.sync_all())
+        .with_context(|| format!("{} cannot be written", path.display()))?;
+    say(&format!(
+        "The admin listener is open to the network, so it demands a bearer token. It is shown this once:\n\n    {token}\n"
+    ));
     Ok(digest)
 }
 

@@ -11,7 +11,9 @@ use stepwell_api::{Granted, PluginDirectory, PluginView};
 use stepwell_core::manifest::Asks;
 use stepwell_core::{Digest, Manifest, PluginName};
 use stepwell_engine::{Clock, Handle};
-use stepwell_runtime::{ComponentSource, Grants, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins, Runtime};
+use stepwell_runtime::{
+    ComponentSource, Grants, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins, Runtime,
+};
 use stepwell_store::Store;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -84,7 +86,13 @@ impl fmt::Debug for IntoService {
 
 #[async_trait]
 impl PluginSink for IntoService {
-    async fn arrived(&self, name: &PluginName, digest: Digest, bytes: Bytes, manifest: &Manifest) -> Result<(), String> {
+    async fn arrived(
+        &self,
+        name: &PluginName,
+        digest: Digest,
+        bytes: Bytes,
+        manifest: &Manifest,
+    ) -> Result<(), String> {
         self.store.put_component(digest, &bytes).await.map_err(|error| error.to_string())?;
         let registered = self.handle.register(name.clone(), digest, manifest.clone()).await;
         registered.map_err(|error| error.to_string())?;

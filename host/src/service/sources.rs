@@ -15,7 +15,8 @@ pub(crate) fn from_config(config: &Config) -> Result<Vec<Source>> {
         let secret = std::env::var(CLERK_SECRET).ok().filter(|secret| !secret.is_empty());
         return Ok(secret.map(|secret| with_secret(SecretString::from(secret))).into_iter().collect());
     }
-    let one = |(name, source): (&String, &config::Source)| one(name, source).with_context(|| format!("[sources.{name}]"));
+    let one =
+        |(name, source): (&String, &config::Source)| one(name, source).with_context(|| format!("[sources.{name}]"));
     config.sources.iter().map(one).collect()
 }
 

@@ -6,9 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::limits::{
-    ASKS_MAX, CONCURRENCY_MAX, MANIFEST_BYTES_MAX, TRIGGERS_MAX, VAR_BYTES_MAX, WORKFLOWS_MAX,
-};
+use crate::limits::{ASKS_MAX, CONCURRENCY_MAX, MANIFEST_BYTES_MAX, TRIGGERS_MAX, VAR_BYTES_MAX, WORKFLOWS_MAX};
 use crate::retry::{BadPolicy, Policy, PolicyRequest};
 use crate::trigger::Pattern;
 use crate::{Json, WorkflowId};
@@ -366,8 +364,7 @@ impl Workflow {
 
 impl Asks {
     fn check(&self) -> Result<(), BadManifest> {
-        let counts =
-            [("hosts", self.hosts.len()), ("secrets", self.secrets.len()), ("vars", self.vars.len())];
+        let counts = [("hosts", self.hosts.len()), ("secrets", self.secrets.len()), ("vars", self.vars.len())];
         for (what, count) in counts {
             if count > ASKS_MAX {
                 return Err(BadManifest::Asks(what, count));
@@ -444,7 +441,9 @@ mod tests {
             let message = parse(workflow).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
         }
-        assert!(Manifest::parse(r#"{"schema":2,"workflows":[],"new":1}"#).unwrap_err().to_string().contains("schema 2"));
+        assert!(
+            Manifest::parse(r#"{"schema":2,"workflows":[],"new":1}"#).unwrap_err().to_string().contains("schema 2")
+        );
     }
 
     #[test]

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::execution::Settings;
 use crate::id::Seed;
 use crate::journal::StepError;
+use crate::limits::STEP_TIMEOUT_DEFAULT;
 use crate::manifest::Workflow;
 use crate::registry::Declared;
-use crate::limits::STEP_TIMEOUT_DEFAULT;
 use crate::retry::{Policy, PolicyRequest};
 use crate::{Digest, Event, EventId, Json, PluginName, RunId, Timestamp, WorkflowId};
 
@@ -111,16 +111,33 @@ pub enum State {
     /// Waits for its first activation.
     Queued,
     /// Has begun and is to go on at once; `since` keeps its place in the queue.
-    Running { since: Timestamp },
+    Running {
+        since: Timestamp,
+    },
     /// Parked until `until` by the journal entry `entry`.
-    Sleeping { until: Timestamp, entry: u32 },
+    Sleeping {
+        until: Timestamp,
+        entry: u32,
+    },
     /// Parked until `at`, for another attempt of the step `entry`, or of the whole workflow if none.
-    Retrying { at: Timestamp, entry: Option<u32> },
+    Retrying {
+        at: Timestamp,
+        entry: Option<u32>,
+    },
     /// Parked until a person resumes or cancels it.
-    Paused { reason: String, since: Timestamp },
-    Completed { output: Json },
-    Failed { error: RunError },
-    Cancelled { by: String },
+    Paused {
+        reason: String,
+        since: Timestamp,
+    },
+    Completed {
+        output: Json,
+    },
+    Failed {
+        error: RunError,
+    },
+    Cancelled {
+        by: String,
+    },
 }
 
 /// Why a run failed.

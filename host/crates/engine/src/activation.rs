@@ -70,12 +70,7 @@ enum Ended {
 }
 
 /// Executes the component; whatever ends it first drops the instance.
-async fn execute(
-    shared: &Arc<Shared>,
-    session: &Arc<Session>,
-    activation: Activation,
-    interrupt: &Notify,
-) -> Ended {
+async fn execute(shared: &Arc<Shared>, session: &Arc<Session>, activation: Activation, interrupt: &Notify) -> Ended {
     let calls: Arc<dyn Calls> = Arc::<Session>::clone(session);
     let mut deadline = session.deadline();
     let execution = shared.executor.execute(activation, calls);
@@ -103,10 +98,7 @@ async fn execute(
 fn newest(shared: &Shared, run: &Run) -> Option<Newest> {
     let registry = shared.registry.load();
     let declared: Option<Declared<'_>> = registry.workflow(&run.workflow);
-    declared.map(|declared| Newest {
-        component: declared.plugin.component,
-        asked: Asked::of(declared.workflow),
-    })
+    declared.map(|declared| Newest { component: declared.plugin.component, asked: Asked::of(declared.workflow) })
 }
 
 fn activation(run: &Run, event_json: stepwell_core::Json) -> Activation {

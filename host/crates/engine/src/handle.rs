@@ -241,7 +241,9 @@ impl Handle {
         match written.await {
             Ok(Ok(verdict)) => Ok(verdict),
             Ok(Err(error)) => Err(self.broken(&error)),
-            Err(_) => Err(Unavailable { reason: "the host is stopping".to_owned(), retry_after: Duration::from_secs(5) }),
+            Err(_) => {
+                Err(Unavailable { reason: "the host is stopping".to_owned(), retry_after: Duration::from_secs(5) })
+            }
         }
     }
 

@@ -56,17 +56,24 @@ pub enum Verdict {
     Ingested(Ingested),
     /// The transition is applied; the row has this revision, and this control is pending on it (never one
     /// on a run that has ended).
-    Changed { revision: u64, control: Option<Control> },
+    Changed {
+        revision: u64,
+        control: Option<Control>,
+    },
     /// The lease is superseded, or the run is not in its hands.
     Fenced,
     /// The row has another revision.
-    Conflict { found: u64 },
+    Conflict {
+        found: u64,
+    },
     /// An entry is settled already, with this outcome; nothing of the change was applied.
     AlreadyRecorded(Box<Entry>),
     /// The control is on the row.
     Controlled,
     /// The run's status does not allow what the control wishes: nothing was changed.
-    Refused { status: Status },
+    Refused {
+        status: Status,
+    },
     /// There is no such run.
     NoSuchRun,
     /// The plugin is in the registry.

@@ -52,13 +52,7 @@ pub trait Store: Send + Sync + 'static {
     /// Up to `max` runs of `queue` that are due at `now`, in due order, each with its event and journal.
     /// A claimed run is not claimed again until a transition that releases it, [`Store::unclaim`], or
     /// another lease. Fails with [`Error::Fenced`] where `lease` is superseded.
-    async fn claim(
-        &self,
-        lease: Lease,
-        queue: &WorkflowId,
-        now: Timestamp,
-        max: usize,
-    ) -> Result<Vec<Claimed>, Error>;
+    async fn claim(&self, lease: Lease, queue: &WorkflowId, now: Timestamp, max: usize) -> Result<Vec<Claimed>, Error>;
 
     /// Gives a claimed run back unchanged.
     async fn unclaim(&self, lease: Lease, run: RunId) -> Result<(), Error>;

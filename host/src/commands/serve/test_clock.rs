@@ -19,7 +19,8 @@ const LINE_BYTES_MAX: u64 = 64;
 /// Opens the socket: each line `advance-ms N` moves the clock on and answers `ok NOW_MS`.
 pub(crate) fn open(path: &Path) -> Result<Arc<dyn Clock>> {
     let _ = std::fs::remove_file(path);
-    let listener = UnixListener::bind(path).with_context(|| format!("the test socket {} cannot be opened", path.display()))?;
+    let listener =
+        UnixListener::bind(path).with_context(|| format!("the test socket {} cannot be opened", path.display()))?;
     warn!("timers can be moved through a test socket: never do this in production");
     let clock = Arc::new(OffsetClock::over(SystemClock));
     let moved = Arc::clone(&clock);

@@ -67,7 +67,9 @@ impl Execution {
         match outcome {
             Ok(output) if output.size() > OUTPUT_BYTES_MAX => {
                 let (name, size) = (self.name_of(open.entry), output.size());
-                let limit = format!("OUTPUT_BYTES_MAX: step {name:?} has a result of {size} bytes, the limit is {OUTPUT_BYTES_MAX}");
+                let limit = format!(
+                    "OUTPUT_BYTES_MAX: step {name:?} has a result of {size} bytes, the limit is {OUTPUT_BYTES_MAX}"
+                );
                 self.exceeded(limit, now)
             }
             Ok(output) => self.done(&open, output, now),

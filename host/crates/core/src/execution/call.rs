@@ -12,6 +12,16 @@ use crate::run::{ErrorKind, State};
 /// Providers remember an idempotency key for 24 hours (Resend, Stripe): one hour is kept as a margin.
 const PROVIDER_MEMORY: Duration = Duration::from_secs(23 * 3600);
 
+/// A call as the guest makes it.
+struct Made<'a> {
+    kind: CallKind,
+    /// As the workflow gives it.
+    name: &'a str,
+    options: &'a [u8],
+    /// What its entry is if it is new.
+    fresh: EntryState,
+}
+
 impl Execution {
     pub(super) fn step(&mut self, name: &str, options: &str, now: Timestamp) -> Transition {
         let asked = match StepOptions::parse(options, self.settings.policy, self.settings.step_timeout) {
@@ -19,7 +29,7 @@ impl Execution {
             Err(bad) => return self.misused(format!("step {name:?}: {bad}"), now),
         };
         let fresh = EntryState::Open { attempts: Vec::new(), retry_at: None };
-        match self.meet(CallKind::Run, name, options.as_bytes(), fresh, now) {
+        match self.meet(Made { kind: CallKind::Run, name, options: options.as_bytes(), fresh }, now) {
             Ok(index) => self.answer_step(index, asked, now),
             Err(stop) => *stop,
         }
@@ -31,7 +41,7 @@ impl Execution {
         }
         let fresh = EntryState::Asleep { since: now, until: now.after(duration) };
         let options = duration.as_millis().to_string();
-        match self.meet(CallKind::Sleep, name, options.as_bytes(), fresh, now) {
+        match self.meet(Made { kind: CallKind::Sleep, name, options: options.as_bytes(), fresh }, now) {
             Ok(index) => self.answer_sleep(index, now),
             Err(stop) => *stop,
         }
@@ -43,7 +53,7 @@ impl Execution {
         }
         let fresh = EntryState::Asleep { since: now, until };
         let options = until.as_millis().to_string();
-        match self.meet(CallKind::SleepUntil, name, options.as_bytes(), fresh, now) {
+        match self.meet(Made { kind: CallKind::SleepUntil, name, options: options.as_bytes(), fresh }, now) {
             Ok(index) => self.answer_sleep(index, now),
             Err(stop) => *stop,
         }
@@ -51,14 +61,8 @@ impl Execution {
 
     /// The place of this call in the journal: where it stands already, or as a new last entry. An
     /// error is a transition that ends the activation.
-    fn meet(
-        &mut self,
-        kind: CallKind,
-        name: &str,
-        options: &[u8],
-        fresh: EntryState,
-        now: Timestamp,
-    ) -> Result<u32, Box<Transition>> {
+    fn meet(&mut self, made: Made<'_>, now: Timestamp) -> Result<u32, Box<Transition>> {
+        let Made { kind, name, options, fresh } = made;
         if let Err(bad) = check_step_name(name) {
             return Err(Box::new(self.misused(bad.to_string(), now)));
         }

@@ -21,7 +21,9 @@ impl Execution {
         match result {
             Ok(output) if output.size() > OUTPUT_BYTES_MAX => {
                 let size = output.size();
-                let limit = format!("OUTPUT_BYTES_MAX: the workflow's output has {size} bytes, the limit is {OUTPUT_BYTES_MAX}");
+                let limit = format!(
+                    "OUTPUT_BYTES_MAX: the workflow's output has {size} bytes, the limit is {OUTPUT_BYTES_MAX}"
+                );
                 self.exceeded(limit, now)
             }
             Ok(output) => self.leave(State::Completed { output }, now),

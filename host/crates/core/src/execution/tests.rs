@@ -362,7 +362,13 @@ fn the_contract_used_wrongly_fails_the_run_and_says_how() {
     let cases: [(Misuse, &str); 7] = [
         (|b, e| b.step(e, ""), "STEP_NAME_BYTES_MAX"),
         (|b, e| b.step(e, "a#2"), "#"),
-        (|b, e| { b.step(e, "a"); b.step(e, "b") }, "inside the step \"a\""),
+        (
+            |b, e| {
+                b.step(e, "a");
+                b.step(e, "b")
+            },
+            "inside the step \"a\"",
+        ),
         (|b, e| b.apply(e, Command::Finish { token: 9, outcome: Ok(Json::null()) }), "token 9"),
         (|b, e| b.apply(e, Command::Send { token: 9 }), "token 9"),
         (|b, e| b.apply(e, Command::Sleep { name: "s".into(), duration: DAY * 4000 }), "ten years"),

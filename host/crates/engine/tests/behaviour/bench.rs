@@ -12,33 +12,33 @@ use stepwell_engine::{Draft, Engine, Handle, Ingested, Ports, Settings};
 use stepwell_store::{RunDetail, Store};
 use stepwell_testkit::{MemoryStore, ScriptedExecutor};
 
-pub const START: i64 = 1_700_000_000_000;
-pub const DAY: Duration = Duration::from_secs(86_400);
+pub(crate) const START: i64 = 1_700_000_000_000;
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 /// Long enough for a machine that is busy; a test that hangs fails by it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub struct Bench {
-    pub store: Arc<dyn Store>,
-    pub clock: SimulatedClock,
-    pub handle: Handle,
-    pub engine: Engine,
+pub(crate) struct Bench {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: SimulatedClock,
+    pub(crate) handle: Handle,
+    pub(crate) engine: Engine,
 }
 
 impl Bench {
     /// An open engine with one plugin.
-    pub async fn with(plugin: Plugin, executor: ScriptedExecutor) -> Self {
+    pub(crate) async fn with(plugin: Plugin, executor: ScriptedExecutor) -> Self {
         let bench = Self::on(Arc::new(MemoryStore::new()), executor).await;
         bench.register(plugin).await;
         bench
     }
 
     /// An open engine on what a store holds.
-    pub async fn on(store: Arc<dyn Store>, executor: ScriptedExecutor) -> Self {
+    pub(crate) async fn on(store: Arc<dyn Store>, executor: ScriptedExecutor) -> Self {
         let clock = SimulatedClock::at(Timestamp::from_millis(START));
         Self::at(store, executor, clock).await
     }
 
-    pub async fn at(store: Arc<dyn Store>, executor: ScriptedExecutor, clock: SimulatedClock) -> Self {
+    pub(crate) async fn at(store: Arc<dyn Store>, executor: ScriptedExecutor, clock: SimulatedClock) -> Self {
         let ports = Ports {
             store: Arc::clone(&store),
             executor: Arc::new(executor),
@@ -50,12 +50,12 @@ impl Bench {
         Self { store, clock, handle, engine }
     }
 
-    pub async fn register(&self, plugin: Plugin) {
+    pub(crate) async fn register(&self, plugin: Plugin) {
         self.handle.register(plugin.name, plugin.component, plugin.manifest).await.unwrap();
     }
 
     /// Sends an event and answers the runs that it started.
-    pub async fn send(&self, name: &str) -> Vec<RunId> {
+    pub(crate) async fn send(&self, name: &str) -> Vec<RunId> {
         match self.handle.ingest(draft(name)).await.unwrap() {
             Ingested::Created { runs, .. } => runs,
             other => panic!("not created: {other:?}"),
@@ -63,7 +63,7 @@ impl Bench {
     }
 
     /// Of some runs the one of this workflow.
-    pub async fn of(&self, runs: &[RunId], workflow: &str) -> RunId {
+    pub(crate) async fn of(&self, runs: &[RunId], workflow: &str) -> RunId {
         for run in runs {
             if self.run(*run).await.run.workflow.as_str() == workflow {
                 return *run;
@@ -72,12 +72,12 @@ impl Bench {
         panic!("no run of {workflow}");
     }
 
-    pub async fn run(&self, id: RunId) -> RunDetail {
+    pub(crate) async fn run(&self, id: RunId) -> RunDetail {
         self.store.run(id).await.unwrap().unwrap()
     }
 
     /// Waits until a run satisfies a condition.
-    pub async fn until(&self, id: RunId, mut is: impl FnMut(&Run) -> bool) -> RunDetail {
+    pub(crate) async fn until(&self, id: RunId, mut is: impl FnMut(&Run) -> bool) -> RunDetail {
         patiently(async {
             loop {
                 let mut changes = self.handle.changes();
@@ -92,11 +92,11 @@ impl Bench {
         .await
     }
 
-    pub async fn status(&self, id: RunId, status: Status) -> RunDetail {
+    pub(crate) async fn status(&self, id: RunId, status: Status) -> RunDetail {
         self.until(id, |run| run.status() == status).await
     }
 
-    pub async fn output(&self, id: RunId) -> String {
+    pub(crate) async fn output(&self, id: RunId) -> String {
         match self.until(id, |run| run.status().is_end()).await.run.state {
             State::Completed { output } => output.as_str().to_owned(),
             other => panic!("not completed: {other:?}"),
@@ -104,11 +104,11 @@ impl Bench {
     }
 }
 
-pub async fn patiently<T>(what: impl Future<Output = T>) -> T {
+pub(crate) async fn patiently<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, what).await.expect("it did not happen")
 }
 
-pub fn draft(name: &str) -> Draft {
+pub(crate) fn draft(name: &str) -> Draft {
     Draft {
         source: "api".into(),
         external_id: None,
@@ -122,15 +122,15 @@ pub fn draft(name: &str) -> Draft {
     }
 }
 
-pub fn delivery(id: &str) -> Draft {
+pub(crate) fn delivery(id: &str) -> Draft {
     Draft { source: "clerk".into(), external_id: Some(id.into()), ..draft("e") }
 }
 
-pub fn json(text: &str) -> Json {
+pub(crate) fn json(text: &str) -> Json {
     Json::parse(text.into()).unwrap()
 }
 
-pub fn event_of(ingested: &Ingested) -> EventId {
+pub(crate) fn event_of(ingested: &Ingested) -> EventId {
     match ingested {
         Ingested::Created { event, .. } | Ingested::Duplicate { event } | Ingested::Conflict { event } => *event,
     }

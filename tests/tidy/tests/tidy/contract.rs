@@ -28,7 +28,9 @@ fn released_contracts_are_frozen() {
     for (version, recorded) in RELEASED {
         let found = digest(&repository, version);
         if found != *recorded {
-            findings.push(format!("wit/{version} was {recorded} when it was released and is {found}: add a version instead"));
+            findings.push(format!(
+                "wit/{version} was {recorded} when it was released and is {found}: add a version instead"
+            ));
         }
     }
     assert_clean("released contracts:", &findings);
@@ -37,10 +39,13 @@ fn released_contracts_are_frozen() {
 #[test]
 fn every_contract_is_released_or_not() {
     let repository = Repository::read().unwrap();
-    let mut versions: Vec<&str> =
-        repository.below("wit").filter_map(|file| file.path.split('/').nth(1).filter(|name| !name.contains(".md"))).collect();
+    let mut versions: Vec<&str> = repository
+        .below("wit")
+        .filter_map(|file| file.path.split('/').nth(1).filter(|name| !name.contains(".md")))
+        .collect();
     versions.dedup();
-    let known = |version: &str| UNRELEASED.contains(&version) || RELEASED.iter().any(|(released, _)| *released == version);
+    let known =
+        |version: &str| UNRELEASED.contains(&version) || RELEASED.iter().any(|(released, _)| *released == version);
     let findings: Vec<_> = versions.into_iter().filter(|version| !known(version)).map(str::to_owned).collect();
     assert_clean("folders of wit/ that are in neither list:", &findings);
     let changes = repository.text("CHANGELOG.md").unwrap();

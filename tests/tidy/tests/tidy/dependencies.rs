@@ -90,7 +90,8 @@ fn each_package_is_there_once_or_has_a_reason() {
             findings.push(format!("{} is skipped and no duplicate", skip.package));
         }
     }
-    let skipped = |name: &str, version: &str| policy.bans.skip.iter().any(|it| it.package == format!("{name}@{version}"));
+    let skipped =
+        |name: &str, version: &str| policy.bans.skip.iter().any(|it| it.package == format!("{name}@{version}"));
     for (name, found) in versions {
         let kept: Vec<_> = found.into_iter().filter(|version| !skipped(name, version)).collect();
         if kept.len() > 1 {
@@ -107,8 +108,11 @@ fn every_dependency_is_used() {
     for package in metadata.members() {
         let folder = package.folder().strip_prefix(repository.root()).unwrap().to_str().unwrap().to_owned();
         let nested = |path: &str| path.starts_with(&format!("{folder}/crates/"));
-        let sources: String =
-            repository.below(&folder).filter(|file| file.is("rs") && !nested(&file.path)).map(|file| file.text.as_str()).collect();
+        let sources: String = repository
+            .below(&folder)
+            .filter(|file| file.is("rs") && !nested(&file.path))
+            .map(|file| file.text.as_str())
+            .collect();
         for declared in &package.dependencies {
             let name = declared.rename.as_ref().unwrap_or(&declared.name);
             let known = UNNAMED.iter().any(|(package, _)| package == name);
@@ -123,6 +127,7 @@ fn every_dependency_is_used() {
 fn has_word(text: &str, word: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(word).any(|(at, _)| {
-        !text[..at].chars().next_back().is_some_and(is_part) && !text[at + word.len()..].chars().next().is_some_and(is_part)
+        !text[..at].chars().next_back().is_some_and(is_part)
+            && !text[at + word.len()..].chars().next().is_some_and(is_part)
     })
 }

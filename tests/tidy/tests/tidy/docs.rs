@@ -15,7 +15,10 @@ fn links_within_the_repository_lead_somewhere() {
         for link in markdown::links(&file.text) {
             let target = link.split('#').next().unwrap_or_default();
             let is_outside = link.contains("://") || link.starts_with("mailto:");
-            if !is_outside && !target.is_empty() && !repository.has(&format!("{folder}/{target}").trim_start_matches('/').to_owned()) {
+            if !is_outside
+                && !target.is_empty()
+                && !repository.has(format!("{folder}/{target}").trim_start_matches('/'))
+            {
                 findings.push(format!("{} links to {link}", file.path));
             }
         }
@@ -63,7 +66,9 @@ fn every_invariant_names_tests_that_exist() {
         if named.is_empty() && !tests.starts_with("not yet") {
             findings.push(format!("no test for: {what}"));
         }
-        findings.extend(named.into_iter().filter(|name| !is_test(name)).map(|name| format!("{name} is no test, for: {what}")));
+        findings.extend(
+            named.into_iter().filter(|name| !is_test(name)).map(|name| format!("{name} is no test, for: {what}")),
+        );
     }
     assert_clean("invariants of ARCHITECTURE.md:", &findings);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use stepwell_tidy::Repository;
+use stepwell_tidy::{File, Repository};
 
 use crate::assert_clean;
 
@@ -13,9 +13,12 @@ fn fixtures(repository: &Repository) -> BTreeSet<&str> {
 #[test]
 fn every_fixture_has_a_test() {
     let repository = Repository::read().unwrap();
-    let in_tests = |path: &str| (path.starts_with("tests/") && !path.starts_with("tests/fixtures/")) || path.contains("/tests/");
-    let tests: String = repository.rust().filter(|file| in_tests(&file.path)).map(|file| file.text.as_str()).collect();
-    let is_used = |name: &str| tests.contains(&format!("\"{name}\"")) || tests.contains(&format!("{name}.wasm"));
+    let in_tests =
+        |path: &str| (path.starts_with("tests/") && !path.starts_with("tests/fixtures/")) || path.contains("/tests/");
+    let is_test = |file: &&File| in_tests(&file.path) && (file.is("rs") || file.is("scenario"));
+    let tests: String = repository.files().filter(is_test).map(|file| file.text.as_str()).collect();
+    let spellings = |name: &str| [format!("\"{name}\""), format!("{name}.wasm"), format!("fixture:{name}")];
+    let is_used = |name: &str| spellings(name).iter().any(|spelling| tests.contains(spelling));
     let unused: Vec<_> = fixtures(&repository).into_iter().filter(|name| !is_used(name)).map(str::to_owned).collect();
     assert_clean("fixtures that no test names:", &unused);
 }

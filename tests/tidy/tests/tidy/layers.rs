@@ -2,18 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use stepwell_tidy::Repository;
 use stepwell_tidy::markdown;
 use stepwell_tidy::metadata::{For, Metadata};
-use stepwell_tidy::Repository;
 
 use crate::assert_clean;
 
 /// Packages that one or two crates alone may name.
-const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
-    ("sled", &["store-sled"]),
-    ("wasmtime", &["bindings", "runtime"]),
-    ("svix", &["ingress"]),
-];
+const NAMED_ONLY_BY: &[(&str, &[&str])] =
+    &[("sled", &["store-sled"]), ("wasmtime", &["bindings", "runtime"]), ("svix", &["ingress"])];
 
 /// A row: what a crate may use of ours, and what it must never reach.
 #[derive(Debug)]

@@ -115,8 +115,8 @@ async fn work(dir: &Path, round: u64) {
 async fn take_in(store: Arc<dyn Store>, mut n: u64) {
     loop {
         n += 4;
-        let name = if n % 3 == 0 { "trial/started" } else { "user" };
-        let size = if n % 64 == 0 { 100_000 } else { 200 };
+        let name = if n.is_multiple_of(3) { "trial/started" } else { "user" };
+        let size = if n.is_multiple_of(64) { 100_000 } else { 200 };
         let data = json(&format!("{:?}", "x".repeat(size)));
         let event = Event { name: name.to_owned(), data, ..delivery(n, &format!("msg_{n}"), "body") };
         let id = event.id;

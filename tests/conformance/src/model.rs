@@ -1,6 +1,7 @@
 //! The same random operations on the memory reference and on another store: every answer must be the
 //! same. The smallest script that a failure leaves behind belongs into the suite.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -8,9 +9,7 @@ use stepwell_core::journal::EntryState;
 use stepwell_core::registry::Plugin;
 use stepwell_core::run::{Control, ErrorKind, RunError, State, Status, Wish};
 use stepwell_core::{Digest, Entry, Event, Run, RunId};
-use stepwell_store::{
-    Change, Element, EventFilter, Ingested, Lease, Receipt, RunFilter, Sequence, Store, Verdict,
-};
+use stepwell_store::{Change, Element, EventFilter, Ingested, Lease, Receipt, RunFilter, Sequence, Store, Verdict};
 use stepwell_testkit::plugin;
 
 use crate::backend::{Backend, Memory, Sled};
@@ -21,8 +20,38 @@ const STEPS: usize = 500;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sled_answers_as_the_reference_does() {
+    let mut met = BTreeSet::new();
     for seed in 1..=SEEDS {
-        compare::<Sled>(seed).await;
+        met.extend(compare::<Sled>(seed).await);
+    }
+    let all = [
+        "already recorded",
+        "changed",
+        "conflict",
+        "controlled",
+        "created",
+        "duplicate",
+        "fenced",
+        "other body",
+        "refused",
+        "registered",
+    ];
+    assert_eq!(met, all.into(), "the operations no longer lead to every verdict");
+}
+
+fn name_of(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Ingested(Ingested::Created { .. }) => "created",
+        Verdict::Ingested(Ingested::Duplicate { .. }) => "duplicate",
+        Verdict::Ingested(Ingested::Conflict { .. }) => "other body",
+        Verdict::Changed { .. } => "changed",
+        Verdict::Fenced => "fenced",
+        Verdict::Conflict { .. } => "conflict",
+        Verdict::AlreadyRecorded(_) => "already recorded",
+        Verdict::Controlled => "controlled",
+        Verdict::Refused { .. } => "refused",
+        Verdict::NoSuchRun => "no such run",
+        Verdict::Registered => "registered",
     }
 }
 
@@ -60,9 +89,11 @@ struct Pair<B> {
     runs: Vec<RunId>,
     /// Rows as a worker last saw them.
     in_hand: Vec<Run>,
+    /// The verdicts there were.
+    met: BTreeSet<&'static str>,
 }
 
-async fn compare<B: Backend>(seed: u64) {
+async fn compare<B: Backend>(seed: u64) -> BTreeSet<&'static str> {
     let (reference, tested) = (Memory::empty().await, B::empty().await);
     let mut pair = Pair {
         chance: Chance(seed),
@@ -74,12 +105,14 @@ async fn compare<B: Backend>(seed: u64) {
         leases: vec![Lease { epoch: 0 }],
         runs: Vec::new(),
         in_hand: Vec::new(),
+        met: BTreeSet::new(),
     };
     for step in 0..STEPS {
         pair.step = format!("seed {seed}, step {step}");
         pair = pair.operate().await;
     }
     pair.look_at_all().await;
+    pair.met
 }
 
 impl<B: Backend> Pair<B> {
@@ -114,6 +147,7 @@ impl<B: Backend> Pair<B> {
         let expected = reference.submit(element.clone()).await.unwrap().verdict;
         let Receipt { sequence, verdict } = tested.submit(element).await.unwrap();
         self.last = sequence;
+        self.met.insert(name_of(&verdict));
         self.same(&what, expected, verdict)
     }
 

@@ -52,7 +52,8 @@ async fn a_failed_sync_is_told_to_everybody_and_never_tried_again() {
     sled.gate.hold();
     let before = sled.gate.syncs();
     let submits = (0..50).map(|n| store.submit(Element::Ingest(Box::new(event(n, "user")))));
-    let sequences: Vec<Sequence> = join_all(submits).await.into_iter().map(|receipt| receipt.unwrap().sequence).collect();
+    let sequences: Vec<Sequence> =
+        join_all(submits).await.into_iter().map(|receipt| receipt.unwrap().sequence).collect();
     sled.gate.fail();
     let waiting = join_all(sequences.iter().map(|sequence| store.durable(*sequence)));
     let told = |error: &Error| matches!(error, Error::Unavailable(reason) if reason.contains("free some"));
@@ -133,7 +134,11 @@ async fn a_missing_database_is_not_taken_for_a_new_one() {
     for missing in ["sled/db", "sled"] {
         let dir = filled().await;
         let path = dir.path().join(missing);
-        if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+        if path.is_dir() {
+            fs::remove_dir_all(path).unwrap()
+        } else {
+            fs::remove_file(path).unwrap()
+        }
         let error = refusal(dir.path());
         assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
     }

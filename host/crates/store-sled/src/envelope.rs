@@ -84,7 +84,11 @@ pub(crate) fn unseal<'a>(key: &[u8], value: &'a [u8]) -> Result<(Shape, &'a [u8]
 impl Chunked {
     pub(crate) fn of(body: &[u8]) -> Self {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Self { chunks: number(body.chunks(BODY_BYTES_MAX).len()), length: number(body.len()), crc: crc32c::crc32c(body) }
+        Self {
+            chunks: number(body.chunks(BODY_BYTES_MAX).len()),
+            length: number(body.len()),
+            crc: crc32c::crc32c(body),
+        }
     }
 
     pub(crate) fn encode(self) -> Vec<u8> {

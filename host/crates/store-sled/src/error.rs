@@ -70,7 +70,9 @@ impl Trouble {
         if is_full(error) {
             return Self::Failed(format!("no space is left for {what}: free some and start the host again"));
         }
-        Self::Failed(format!("{what} could not be written or read ({error}): look at the disk, then start the host again"))
+        Self::Failed(format!(
+            "{what} could not be written or read ({error}): look at the disk, then start the host again"
+        ))
     }
 
     /// A row that cannot be turned into bytes. Its types all can, so this is not expected to happen.

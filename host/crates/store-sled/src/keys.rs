@@ -173,12 +173,9 @@ const fn status_code(status: Status) -> u8 {
 pub(crate) const fn is_indexed(status: Status) -> bool {
     match status {
         Status::Queued | Status::Running | Status::Completed => false,
-        Status::Sleeping
-        | Status::Waiting
-        | Status::Retrying
-        | Status::Paused
-        | Status::Failed
-        | Status::Cancelled => true,
+        Status::Sleeping | Status::Waiting | Status::Retrying | Status::Paused | Status::Failed | Status::Cancelled => {
+            true
+        }
     }
 }
 
@@ -194,8 +191,14 @@ mod tests {
     fn due_keys_sort_by_queue_then_time_then_run() {
         let (a, ab): (WorkflowId, WorkflowId) = ("a".parse().unwrap(), "a-b".parse().unwrap());
         let at = |millis, run| Due { at: Timestamp::from_millis(millis), run: id(run) };
-        let ordered =
-            [due(&a, at(1, 9)), due(&a, at(256, 1)), due(&a, at(256, 2)), queue_end(&a), due(&ab, at(0, 0)), queue_end(&ab)];
+        let ordered = [
+            due(&a, at(1, 9)),
+            due(&a, at(256, 1)),
+            due(&a, at(256, 2)),
+            queue_end(&a),
+            due(&ab, at(0, 0)),
+            queue_end(&ab),
+        ];
         assert!(ordered.is_sorted(), "{ordered:?}");
         let parsed = due_of(ordered[1].strip_prefix(queue(&a).as_slice()).unwrap());
         assert_eq!((parsed, queue_of(&ordered[4])), (Some(at(256, 1)), Some(ab)));

@@ -129,13 +129,7 @@ impl Store for SledStore {
         Ok(lease)
     }
 
-    async fn claim(
-        &self,
-        lease: Lease,
-        queue: &WorkflowId,
-        now: Timestamp,
-        max: usize,
-    ) -> Result<Vec<Claimed>, Error> {
+    async fn claim(&self, lease: Lease, queue: &WorkflowId, now: Timestamp, max: usize) -> Result<Vec<Claimed>, Error> {
         let ask = ClaimAsk { lease, queue: queue.clone(), now, max };
         let runs = self.ask(|reply| Command::Claim { ask, reply }).await?;
         let mut in_hand = InHand { shared: Arc::clone(&self.shared), lease, runs: runs.clone() };
@@ -162,10 +156,8 @@ impl Store for SledStore {
     }
 
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, Error> {
-        self.blocking(move |shared| {
-            components::get(&shared.components, digest).map_err(|trouble| shared.note(trouble))
-        })
-        .await
+        self.blocking(move |shared| components::get(&shared.components, digest).map_err(|trouble| shared.note(trouble)))
+            .await
     }
 
     async fn registry(&self) -> Result<Registry, Error> {

@@ -73,7 +73,6 @@ impl Syncer {
             work = self.shared.wait(work);
         }
     }
-
 }
 
 impl Drop for Syncer {

@@ -1,6 +1,8 @@
 //! sled keeps pages that are too large for its file in files of their own that it never syncs. There must
 //! be none, whatever is put and deleted: values are small enough that no page gets there.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test's mistake is to be loud")]
+
 use std::path::Path;
 
 use futures::future::join_all;

@@ -1,5 +1,7 @@
 //! Rows that are damaged underneath: told for what they belong to, and nothing else stops.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test's mistake is to be loud")]
+
 use std::path::Path;
 
 use stepwell_core::{Event, EventId, Json, RunId, Timestamp};
@@ -103,7 +105,10 @@ async fn a_damaged_record_of_a_delivery_takes_nothing_in_twice() {
     let (store, _) = damaged(dir.path(), b"D").await;
     let again = Event { id: EventId::from_bytes([9; 16]), ..event(1) };
     assert!(is_damaged(ingest(&store, again).await, "delivery"));
-    assert_eq!(ingest(&store, Event { id: EventId::from_bytes([8; 16]), ..event(2) }).await.unwrap(), Ingested::Duplicate { event: event(2).id });
+    assert_eq!(
+        ingest(&store, Event { id: EventId::from_bytes([8; 16]), ..event(2) }).await.unwrap(),
+        Ingested::Duplicate { event: event(2).id }
+    );
 }
 
 #[tokio::test]

@@ -161,13 +161,7 @@ impl<S: Store> Store for FaultStore<S> {
         self.alive()?.acquire().await
     }
 
-    async fn claim(
-        &self,
-        lease: Lease,
-        queue: &WorkflowId,
-        now: Timestamp,
-        max: usize,
-    ) -> Result<Vec<Claimed>, Error> {
+    async fn claim(&self, lease: Lease, queue: &WorkflowId, now: Timestamp, max: usize) -> Result<Vec<Claimed>, Error> {
         self.alive()?.claim(lease, queue, now, max).await
     }
 

@@ -146,9 +146,8 @@ pub(super) async fn queues_tell_their_earliest_unclaimed_run<B: Backend>() {
     assert_eq!(store.queues().await.unwrap(), []);
     due_at(&*store, &[50, 20, 30]).await;
     started(&*store, event(70, "trial/started")).await;
-    let queues = |welcome| {
-        [(workflow("drip"), Some(at(70))), (workflow("trial"), Some(at(70))), (workflow("welcome"), welcome)]
-    };
+    let queues =
+        |welcome| [(workflow("drip"), Some(at(70))), (workflow("trial"), Some(at(70))), (workflow("welcome"), welcome)];
     assert_eq!(store.queues().await.unwrap(), queues(Some(at(20))));
     claim(&*store, lease, "welcome", at(20)).await;
     assert_eq!(store.queues().await.unwrap(), queues(Some(at(30))));
@@ -184,7 +183,10 @@ pub(super) async fn thousands_of_due_runs_are_each_claimed_once<B: Backend>() {
     let submits = (0..RUNS).map(|n| ingest(&*store, event(RUNS - n, "user")));
     let created = futures::future::join_all(submits).await;
     assert!(created.iter().all(|ingested| matches!(ingested, Ingested::Created { .. })));
-    let backend = { drop(store); backend.reopen().await };
+    let backend = {
+        drop(store);
+        backend.reopen().await
+    };
     let store = backend.store();
     let lease = store.acquire().await.unwrap();
     let (mut seen, mut last) = (BTreeSet::new(), None);

@@ -42,7 +42,10 @@ pub(super) async fn a_paused_run_is_due_only_once_it_is_resumed<B: Backend>() {
     let store = backend.store();
     assert_eq!(store.queues().await.unwrap(), []);
     assert_eq!(submit_control(&*store, run, Wish::Resume, 50).await, Verdict::Controlled);
-    let backend = { drop(store); backend.reopen().await };
+    let backend = {
+        drop(store);
+        backend.reopen().await
+    };
     assert_eq!(backend.store().queues().await.unwrap(), [(workflow("welcome"), Some(at(50)))]);
     let newer = backend.store().acquire().await.unwrap();
     assert!(newer.epoch > lease.epoch);

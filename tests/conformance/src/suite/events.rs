@@ -136,7 +136,10 @@ pub(super) async fn a_retired_plugin_starts_nothing<B: Backend>() {
     let retired = Plugin { active: false, ..mail };
     assert_eq!(put(&*store, Element::Plugin(Box::new(retired))).await, Verdict::Registered);
     assert_eq!(started(&*store, event(2, "user")).await.len(), 0);
-    let backend = { drop(store); backend.reopen().await };
+    let backend = {
+        drop(store);
+        backend.reopen().await
+    };
     assert_eq!(started(&*backend.store(), event(3, "user")).await.len(), 0);
 }
 
@@ -153,13 +156,16 @@ pub(super) async fn a_workflow_that_two_plugins_declare_starts_one_run<B: Backen
 
 pub(super) async fn large_payloads_come_back_whole<B: Backend>() {
     let backend = B::empty().await;
-    let sizes = [1, 32_000, 32_768, 33_000, 65_536, 1 << 20];
-    let large = |n: usize| Event { data: json(&format!("{:?}", "x".repeat(sizes[n]))), ..event(n as u64, "user") };
-    for n in 0..sizes.len() {
-        ingest(&*backend.store(), large(n)).await;
+    let sizes = [1, 4_000, 4_096, 4_200, 32_000, 32_768, 33_000, 65_536, 1 << 20];
+    let events: Vec<Event> = (0..)
+        .zip(sizes)
+        .map(|(n, size)| Event { data: json(&format!("{:?}", "x".repeat(size))), ..event(n, "user") })
+        .collect();
+    for event in &events {
+        ingest(&*backend.store(), event.clone()).await;
     }
     let backend = backend.reopen().await;
-    for n in 0..sizes.len() {
-        assert!(backend.store().event(large(n).id).await.unwrap() == Some(large(n)), "{} bytes", sizes[n]);
+    for event in events {
+        assert!(backend.store().event(event.id).await.unwrap() == Some(event.clone()), "{} bytes", event.data.size());
     }
 }

@@ -51,7 +51,10 @@ pub(super) async fn a_run_in_hand_is_not_due<B: Backend>() {
         assert_eq!(claim(&*store, lease, "welcome", at(9)).await.len(), 0);
     }
     // Its due row is there for whoever comes after a crash.
-    let backend = { drop(store); backend.reopen().await };
+    let backend = {
+        drop(store);
+        backend.reopen().await
+    };
     let lease = backend.store().acquire().await.unwrap();
     assert_eq!(claim_one(&*backend.store(), lease, at(9)).await.run.id, run.id);
 }
@@ -129,7 +132,10 @@ pub(super) async fn an_ended_run_is_never_due<B: Backend>() {
     let store = backend.store();
     submit_change(&*store, change(lease, &run, State::Cancelled { by: "ada".to_owned() })).await;
     assert_eq!(store.queues().await.unwrap(), []);
-    let backend = { drop(store); backend.reopen().await };
+    let backend = {
+        drop(store);
+        backend.reopen().await
+    };
     assert_eq!(backend.store().queues().await.unwrap(), []);
 }
 
@@ -141,7 +147,10 @@ pub(super) async fn large_entries_come_back_whole<B: Backend>() {
     submit_change(&*store, keep(lease, &run, vec![done_step(0, large.clone())])).await;
     let seen = Run { revision: run.revision + 1, ..run.clone() };
     submit_change(&*store, change(lease, &seen, State::Completed { output: output.clone() })).await;
-    let backend = { drop(store); backend.reopen().await };
+    let backend = {
+        drop(store);
+        backend.reopen().await
+    };
     let detail = backend.store().run(run.id).await.unwrap().unwrap();
     assert!(detail.journal == [done_step(0, large)] && detail.run.state == State::Completed { output });
 }

@@ -56,8 +56,7 @@ pub(crate) fn events(rows: &Applied<'_>, filter: &EventFilter, page: Page) -> Re
             && filter.external_id.as_ref().is_none_or(|id| event.external_id.as_ref() == Some(id))
     };
     let ids = event_ids(rows, filter, page.after)?;
-    let (found, next) =
-        collect(rows, ids, page, |id| (keys::event(stepwell_core::EventId::from_bytes(id)), &matches))?;
+    let (found, next) = collect(rows, ids, page, |id| (keys::event(stepwell_core::EventId::from_bytes(id)), &matches))?;
     Ok((found.into_iter().map(|row: EventRow| row.event).collect(), next))
 }
 
@@ -121,8 +120,7 @@ fn reverse<'a>(rows: &'a Applied<'_>, prefix: &[u8], after: Option<Cursor>) -> I
 }
 
 fn id_of(key: &[u8]) -> Result<Id, Trouble> {
-    keys::id_of(key)
-        .ok_or_else(|| Trouble::Damaged { what: keys::describe(key), reason: "it has no id".to_owned() })
+    keys::id_of(key).ok_or_else(|| Trouble::Damaged { what: keys::describe(key), reason: "it has no id".to_owned() })
 }
 
 fn given<'a>(mut ids: Vec<Id>, after: Option<Cursor>) -> Ids<'a> {

@@ -31,14 +31,30 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 /// What the writer is asked.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Submit { element: Element, reply: Reply<Receipt> },
-    Acquire { reply: Reply<(Lease, Sequence)> },
+    Submit {
+        element: Element,
+        reply: Reply<Receipt>,
+    },
+    Acquire {
+        reply: Reply<(Lease, Sequence)>,
+    },
     /// Answered once the runs' rows can be read from sled.
-    Claim { ask: ClaimAsk, reply: Reply<Vec<RunId>> },
-    Unclaim { lease: Lease, run: RunId, reply: Reply<()> },
-    Queues { reply: Reply<Vec<(WorkflowId, Option<Timestamp>)>> },
+    Claim {
+        ask: ClaimAsk,
+        reply: Reply<Vec<RunId>>,
+    },
+    Unclaim {
+        lease: Lease,
+        run: RunId,
+        reply: Reply<()>,
+    },
+    Queues {
+        reply: Reply<Vec<(WorkflowId, Option<Timestamp>)>>,
+    },
     /// Answered once everything is durable and the directory given up.
-    Close { reply: Reply<()> },
+    Close {
+        reply: Reply<()>,
+    },
 }
 
 /// The writer's state.

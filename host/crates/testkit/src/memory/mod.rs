@@ -118,13 +118,7 @@ impl Store for MemoryStore {
         Ok(lease)
     }
 
-    async fn claim(
-        &self,
-        lease: Lease,
-        queue: &WorkflowId,
-        now: Timestamp,
-        max: usize,
-    ) -> Result<Vec<Claimed>, Error> {
+    async fn claim(&self, lease: Lease, queue: &WorkflowId, now: Timestamp, max: usize) -> Result<Vec<Claimed>, Error> {
         self.open()?.applied.claim(lease, queue, now, max)
     }
 

@@ -64,8 +64,12 @@ impl State {
             }
             self.deliveries.insert(key, Delivery { event: event.id, body, at: event.received_at });
         }
-        let runs: BTreeMap<RunId, Run> =
-            self.registry.matching(&event.name).map(|declared| Run::of(&event, declared)).map(|run| (run.id, run)).collect();
+        let runs: BTreeMap<RunId, Run> = self
+            .registry
+            .matching(&event.name)
+            .map(|declared| Run::of(&event, declared))
+            .map(|run| (run.id, run))
+            .collect();
         let created = Ingested::Created { event: event.id, runs: runs.keys().copied().collect() };
         self.runs.extend(runs);
         self.events.insert(event.id, event);

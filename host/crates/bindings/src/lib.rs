@@ -5,8 +5,6 @@
 
 /// Contract 0.1 (`wit/0.1.0`), world `workflow`.
 pub mod v0_1 {
-
-
     wasmtime::component::bindgen!({
         path: "../../../wit/0.1.0",
         world: "workflow",

@@ -1,9 +1,7 @@
 //! The one wasmtime engine: what guests may use, how their memory is laid out, what makes them
 //! deterministic. It must not know the contract.
 
-use wasmtime::{
-    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy, WasmBacktraceDetails,
-};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy, WasmBacktraceDetails};
 
 use crate::limits::{CORE_INSTANCES_MAX, MEMORIES_MAX, Settings, TABLE_ELEMENTS_MAX, TABLES_MAX};
 

@@ -14,9 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
-use crate::component::{
-    Cache, Compiler, ComponentSource, Components, LoadError, Loaded, StartError, Workshop,
-};
+use crate::component::{Cache, Compiler, ComponentSource, Components, LoadError, Loaded, StartError, Workshop};
 use crate::egress::{Egress, Grants, Outbound};
 use crate::guest::{Budget, Ending, Facts, Running, Situation, State, drive, linker};
 use crate::limits::{CALL_BYTES_MAX, Settings, TRAP_MESSAGE_BYTES_MAX};
@@ -113,11 +111,19 @@ impl Runtime {
             situation: situation.clone(),
             ending: ending.clone(),
         };
-        let budget =
-            Budget { cpu_max: self.settings.cpu_max, name: "CPU_MAX", ticking: self.ticker.handle() };
+        let budget = Budget { cpu_max: self.settings.cpu_max, name: "CPU_MAX", ticking: self.ticker.handle() };
         let memory_bytes_max = self.settings.memory_bytes_max;
         let engine = self.engine.clone();
-        Execution { engine, loaded, activation, outbound: Arc::new(outbound), situation, ending, budget, memory_bytes_max }
+        Execution {
+            engine,
+            loaded,
+            activation,
+            outbound: Arc::new(outbound),
+            situation,
+            ending,
+            budget,
+            memory_bytes_max,
+        }
     }
 }
 
@@ -148,8 +154,7 @@ struct Execution {
 impl Execution {
     async fn perform(self) -> Exit {
         let Self { engine, loaded, activation, outbound, situation, ending, budget, memory_bytes_max } = self;
-        let facts =
-            Facts { run: activation.run, workflow: activation.workflow.clone(), event: activation.event };
+        let facts = Facts { run: activation.run, workflow: activation.workflow.clone(), event: activation.event };
         let running = Running { facts, outbound };
         let state = State::new(Some(running), situation.clone(), ending.clone(), memory_bytes_max);
         let guest = async {

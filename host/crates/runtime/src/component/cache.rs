@@ -63,7 +63,9 @@ impl Cache {
         // SAFETY: `deserialize_file` wants unchanged output of `Component::serialize`. The seal says that this
         // host wrote the file; the directory's owner and mode, that nobody else can change it meanwhile.
         let loaded = unsafe { Component::deserialize_file(engine, &path) };
-        loaded.inspect_err(|error| warn!(%digest, %error, "the compiled code cannot be loaded: it is compiled anew")).ok()
+        loaded
+            .inspect_err(|error| warn!(%digest, %error, "the compiled code cannot be loaded: it is compiled anew"))
+            .ok()
     }
 
     /// Keeps a component's code: written aside, then renamed, the seal last.
@@ -209,7 +211,8 @@ mod tests {
         let engine = crate::engine::build(&crate::Settings { activations_max: 1, ..crate::Settings::new("") }).unwrap();
         let mut cache = Cache::open(&dir.path().join("code"), &engine).unwrap();
         let components = ["(component)", "(component (core module))"].map(|text| wat::parse_str(text).unwrap());
-        let kept: Vec<_> = components.iter().map(|bytes| (Digest::of(bytes), Component::new(&engine, bytes).unwrap())).collect();
+        let kept: Vec<_> =
+            components.iter().map(|bytes| (Digest::of(bytes), Component::new(&engine, bytes).unwrap())).collect();
         cache.keep(kept[0].0, &kept[0].1).unwrap();
         cache.keep(kept[1].0, &kept[1].1).unwrap();
         assert!(cache.load(&engine, kept[0].0).is_some() && cache.load(&engine, kept[1].0).is_some());

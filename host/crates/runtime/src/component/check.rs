@@ -210,7 +210,8 @@ mod tests {
 
     #[test]
     fn unknown_imports_and_missing_exports_are_listed() {
-        let bytes = component(&["wasi:keyvalue/store@0.2.0", "wasi:io/poll@0.2.3", "wasi:io/poll@0.3.0", "evil"], &EXPORTS);
+        let bytes =
+            component(&["wasi:keyvalue/store@0.2.0", "wasi:io/poll@0.2.3", "wasi:io/poll@0.3.0", "evil"], &EXPORTS);
         let error = check(&bytes).unwrap_err().to_string();
         assert!(error.ends_with("wasi:keyvalue/store@0.2.0, wasi:io/poll@0.3.0, evil"), "{error}");
         let error = check(&component(&["stepwell:workflow/steps@0.1.0"], &EXPORTS)).unwrap_err().to_string();

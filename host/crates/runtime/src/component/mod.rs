@@ -10,8 +10,8 @@ mod inspect;
 mod kept;
 mod store;
 
-pub(crate) use check::check;
 pub(crate) use cache::Cache;
+pub(crate) use check::check;
 pub(crate) use compiler::Compiler;
 pub use inspect::{InspectError, Inspection, inspect};
 pub(crate) use store::{Components, Loaded, Workshop};
@@ -47,7 +47,8 @@ pub enum LoadError {
     #[error("imports what this host does not have: {}", .0.join(", "))]
     UnknownImports(Vec<String>),
     #[error(
-        "built for contract {wanted}, this host offers {offered}: update the host, or build the component with an SDK for {offered} or older"
+        "built for contract {wanted}, this host offers {offered}: update the host, or build the component with an SDK \
+         for {offered} or older"
     )]
     Newer { wanted: String, offered: &'static str },
     #[error("lacks the exports {} of the world stepwell:workflow/workflow", .0.join(", "))]

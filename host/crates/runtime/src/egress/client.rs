@@ -74,7 +74,9 @@ struct Resolver {
 
 /// All addresses of a name lead inside.
 #[derive(Debug, thiserror::Error)]
-#[error("the name leads to addresses that are not allowed: they are of this machine, its networks or of no place at all")]
+#[error(
+    "the name leads to addresses that are not allowed: they are of this machine, its networks or of no place at all"
+)]
 struct Prohibited;
 
 impl Resolve for Resolver {
@@ -82,7 +84,7 @@ impl Resolve for Resolver {
         let allow_private = self.allow_private;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            Ok(allowed(found.collect(), allow_private)?)
+            allowed(found.collect(), allow_private)
         })
     }
 }
@@ -126,7 +128,8 @@ fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
 }
 
 async fn collect(response: &mut Response) -> Result<Bytes, Refused> {
-    let too_large = || Code::TooLarge.because(format!("the answer has more than {RESPONSE_BYTES_MAX} bytes (RESPONSE_BYTES_MAX)"));
+    let too_large =
+        || Code::TooLarge.because(format!("the answer has more than {RESPONSE_BYTES_MAX} bytes (RESPONSE_BYTES_MAX)"));
     if response.content_length().is_some_and(|length| length > RESPONSE_BYTES_MAX as u64) {
         return Err(too_large());
     }

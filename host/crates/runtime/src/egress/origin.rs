@@ -87,7 +87,14 @@ mod tests {
 
     #[test]
     fn what_is_more_or_less_than_a_destination_is_refused() {
-        for text in ["api.resend.com", "https://a.example/path", "https://u@a.example", "ftp://a.example", "https://a.example?x", ""] {
+        for text in [
+            "api.resend.com",
+            "https://a.example/path",
+            "https://u@a.example",
+            "ftp://a.example",
+            "https://a.example?x",
+            "",
+        ] {
             assert!(text.parse::<Origin>().is_err(), "{text}");
         }
     }

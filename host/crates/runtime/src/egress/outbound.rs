@@ -93,10 +93,12 @@ impl Outbound {
     fn granted(&self, request: &mut Checked) -> Result<Terms, Refused> {
         let grants = self.grants.load();
         let held = grants.of(&self.plugin).filter(|held| held.reaches(&request.origin)).ok_or_else(|| {
-            Code::Denied.because(format!("the operator does not grant {} to the plugin {}", request.origin, self.plugin))
+            Code::Denied
+                .because(format!("the operator does not grant {} to the plugin {}", request.origin, self.plugin))
         })?;
         if request.leads().is_some_and(|leads| !leads.is_allowed(held.allow_private)) {
-            let message = format!("{} is an address of this machine, its networks or of no place at all", request.origin);
+            let message =
+                format!("{} is an address of this machine, its networks or of no place at all", request.origin);
             return Err(Code::Denied.because(message));
         }
         for (name, value) in request.headers.iter_mut() {
@@ -105,7 +107,8 @@ impl Outbound {
                 Ok(None) => {}
                 Ok(Some(filled)) => *value = sensitive(&filled)?,
                 Err(secret) => {
-                    let message = format!("the header {name} has the placeholder of the secret {secret}, which is not granted");
+                    let message =
+                        format!("the header {name} has the placeholder of the secret {secret}, which is not granted");
                     return Err(Code::Denied.because(message));
                 }
             }
@@ -126,15 +129,16 @@ impl Terms {
 }
 
 fn sensitive(text: &str) -> Result<HeaderValue, Refused> {
-    let mut value =
-        HeaderValue::from_str(text).map_err(|_| Code::InvalidRequest.because("a secret has a character that no header may have"))?;
+    let mut value = HeaderValue::from_str(text)
+        .map_err(|_| Code::InvalidRequest.because("a secret has a character that no header may have"))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 fn add_key(headers: &mut HeaderMap, key: &str) -> Result<(), Refused> {
     if !headers.contains_key(IDEMPOTENCY_KEY) {
-        let key = HeaderValue::from_str(key).map_err(|_| Code::Protocol.because("the idempotency key is no header's value"))?;
+        let key = HeaderValue::from_str(key)
+            .map_err(|_| Code::Protocol.because("the idempotency key is no header's value"))?;
         headers.insert(IDEMPOTENCY_KEY, key);
     }
     Ok(())

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use http::Method;
+use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 use url_host::literal;
 
@@ -100,7 +100,9 @@ impl Outgoing {
         let method = checked_method(&self.method)?;
         if self.body.len() > REQUEST_BYTES_MAX {
             let size = self.body.len();
-            return Err(invalid(format!("the body has {size} bytes, the limit REQUEST_BYTES_MAX is {REQUEST_BYTES_MAX}")));
+            return Err(invalid(format!(
+                "the body has {size} bytes, the limit REQUEST_BYTES_MAX is {REQUEST_BYTES_MAX}"
+            )));
         }
         let timeout = self.timeout.unwrap_or(REQUEST_TIMEOUT_DEFAULT);
         if timeout.is_zero() || timeout > REQUEST_TIMEOUT_MAX {
@@ -157,7 +159,9 @@ fn checked_headers(headers: Vec<(String, Vec<u8>)>) -> Result<HeaderMap, Refused
     let invalid = |message: String| Code::InvalidRequest.because(message);
     let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     if headers.len() > REQUEST_HEADERS_MAX || bytes > REQUEST_HEADER_BYTES_MAX {
-        let bounds = format!("REQUEST_HEADERS_MAX is {REQUEST_HEADERS_MAX}, REQUEST_HEADER_BYTES_MAX {REQUEST_HEADER_BYTES_MAX}");
+        let bounds = format!(
+            "REQUEST_HEADERS_MAX is {REQUEST_HEADERS_MAX}, REQUEST_HEADER_BYTES_MAX {REQUEST_HEADER_BYTES_MAX}"
+        );
         return Err(invalid(format!("too many headers or too large ones: {bounds}")));
     }
     let mut map = HeaderMap::with_capacity(headers.len());
@@ -212,11 +216,25 @@ mod tests {
 
     #[test]
     fn every_spelling_of_an_inner_address_is_seen() {
-        let inside = ["http://127.0.0.1", "http://0x7f.1", "http://2130706433", "http://017700000001", "http://127.1", "http://[::1]", "http://①②⑦.0.0.1"];
+        let inside = [
+            "http://127.0.0.1",
+            "http://0x7f.1",
+            "http://2130706433",
+            "http://017700000001",
+            "http://127.1",
+            "http://[::1]",
+            "http://①②⑦.0.0.1",
+        ];
         for url in inside {
             assert_eq!(outgoing(url).check().unwrap().leads(), Some(Leads::Inside), "{url}");
         }
-        let nowhere = ["http://0", "http://169.254.169.254/latest", "http://[::ffff:127.0.0.1]", "http://[64:ff9b::7f00:1]", "http://[2002:7f00:1::]"];
+        let nowhere = [
+            "http://0",
+            "http://169.254.169.254/latest",
+            "http://[::ffff:127.0.0.1]",
+            "http://[64:ff9b::7f00:1]",
+            "http://[2002:7f00:1::]",
+        ];
         for url in nowhere {
             assert_eq!(outgoing(url).check().unwrap().leads(), Some(Leads::Nowhere), "{url}");
         }
@@ -238,11 +256,29 @@ mod tests {
 
     #[test]
     fn what_is_no_request_is_refused() {
-        let urls = ["/emails", "a.example", "ftp://a.example", "file:///etc/passwd", "https://allowed@evil.example", "https://a.example/\r\nx: y", "https://", "https://a b"];
+        let urls = [
+            "/emails",
+            "a.example",
+            "ftp://a.example",
+            "file:///etc/passwd",
+            "https://allowed@evil.example",
+            "https://a.example/\r\nx: y",
+            "https://",
+            "https://a b",
+        ];
         for url in urls {
             assert_eq!(outgoing(url).check().unwrap_err().code, Code::InvalidRequest, "{url}");
         }
-        let headers = [("host", "evil.example"), ("Content-Length", "3"), ("transfer-encoding", "chunked"), ("proxy-authorization", "x"), ("x", "a\r\nhost: b"), ("x\r\ny", "z"), ("", "x"), ("connection", "close")];
+        let headers = [
+            ("host", "evil.example"),
+            ("Content-Length", "3"),
+            ("transfer-encoding", "chunked"),
+            ("proxy-authorization", "x"),
+            ("x", "a\r\nhost: b"),
+            ("x\r\ny", "z"),
+            ("", "x"),
+            ("connection", "close"),
+        ];
         for (name, value) in headers {
             assert_eq!(with_header(name, value).check().unwrap_err().code, Code::InvalidRequest, "{name}");
         }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full, Limited};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use super::request::{Code, Incoming, Outgoing, Refused};
 use super::Outbound;
+use super::request::{Code, Incoming, Outgoing, Refused};
 use crate::limits::{REQUEST_BYTES_MAX, REQUEST_TIMEOUT_MAX};
 
 /// What wasmtime-wasi-http sends by. Without an activation everything is refused.

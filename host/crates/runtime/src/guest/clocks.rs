@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use wasmtime::component::{HasData, Resource, ResourceTable};
+use wasmtime_wasi::HostWallClock;
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
-use wasmtime_wasi::HostWallClock;
 
 use super::Situation;
 

@@ -55,7 +55,9 @@ pub(crate) async fn drive<F: Future>(
 }
 
 fn exceeded(budget: &Budget) -> Exit {
-    Exit::Exceeded { limit: format!("{} ({} s of CPU time in one activation)", budget.name, budget.cpu_max.as_secs_f32()) }
+    Exit::Exceeded {
+        limit: format!("{} ({} s of CPU time in one activation)", budget.name, budget.cpu_max.as_secs_f32()),
+    }
 }
 
 /// How long the guest has been waiting for nothing that the host knows of.

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rand_chacha::rand_core::Rng;
+use stepwell_core::id::Seed;
 use stepwell_core::{EventId, RunId, WorkflowId};
 use stepwell_engine::executor::{Calls, LogLevel};
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
@@ -120,15 +120,13 @@ fn refused(import: &str) -> wasmtime::Error {
 }
 
 fn sandbox(situation: &Arc<Situation>, stdout: Lines, stderr: Lines) -> WasiCtx {
-    let mut seed = [0; 16];
-    stepwell_seed(situation, &mut seed);
     WasiCtxBuilder::new()
         .stdout(stdout)
         .stderr(stderr)
         .wall_clock(WallClock(situation.clone()))
         .secure_random(Chance(situation.clone()))
         .insecure_random(Chance(situation.clone()))
-        .insecure_random_seed(u128::from_le_bytes(seed))
+        .insecure_random_seed(constant_of(situation.seed()))
         .max_random_size(WASI_RANDOM_BYTES_MAX)
         .allow_ip_name_lookup(false)
         .allow_tcp(false)
@@ -137,10 +135,10 @@ fn sandbox(situation: &Arc<Situation>, stdout: Lines, stderr: Lines) -> WasiCtx 
 }
 
 /// The constant of a run that hash maps and the like start from.
-fn stepwell_seed(situation: &Situation, into: &mut [u8; 16]) {
-    use rand_chacha::rand_core::SeedableRng;
-    let part = situation.seed().part("insecure-seed");
-    rand_chacha::ChaCha20Rng::from_seed(*part.as_bytes()).fill_bytes(into);
+fn constant_of(seed: &Seed) -> u128 {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(seed.part("insecure-seed").as_bytes().split_at(16).0);
+    u128::from_le_bytes(bytes)
 }
 
 impl WasiView for State {

@@ -252,7 +252,9 @@ impl PluginFolder {
 
     fn tell(&self, found: &Found, state: PluginState) {
         let known = self.known.get(&found.file);
-        let name = known.and_then(|known| known.name.as_ref()).map_or_else(|| stem(&found.file).to_owned(), ToString::to_string);
+        let name = known
+            .and_then(|known| known.name.as_ref())
+            .map_or_else(|| stem(&found.file).to_owned(), ToString::to_string);
         let digest = known.and_then(|known| known.digest);
         let status = PluginStatus { name, file: found.path.clone(), digest, state, since: self.clock.now() };
         self.plugins.put(&found.file, status);

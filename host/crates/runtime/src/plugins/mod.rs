@@ -22,13 +22,8 @@ pub use status::{PluginState, PluginStatus, Plugins};
 pub trait PluginSink: Debug + Send + Sync + 'static {
     /// A component that is checked, compiled and described: to be kept and put into service. The error is
     /// why it is refused, for a person.
-    async fn arrived(
-        &self,
-        name: &PluginName,
-        digest: Digest,
-        bytes: Bytes,
-        manifest: &Manifest,
-    ) -> Result<(), String>;
+    async fn arrived(&self, name: &PluginName, digest: Digest, bytes: Bytes, manifest: &Manifest)
+    -> Result<(), String>;
 
     /// The plugin's file is gone: it starts no new runs.
     async fn gone(&self, name: &PluginName);
@@ -42,7 +37,10 @@ pub trait PluginSink: Debug + Send + Sync + 'static {
 /// Why a folder cannot be watched.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    #[error("the plugins folder {0} does not exist: make it (mkdir -p {0}) and put components (*.wasm) into it, or name another with --plugins")]
+    #[error(
+        "the plugins folder {0} does not exist: make it (mkdir -p {0}) and put components (*.wasm) into \
+         it, or name another with --plugins"
+    )]
     Missing(PathBuf),
     #[error("{0} is no folder: name the folder that has the components (*.wasm) in it with --plugins")]
     NotAFolder(PathBuf),

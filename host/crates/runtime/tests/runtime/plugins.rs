@@ -27,7 +27,13 @@ struct Record {
 
 #[async_trait]
 impl PluginSink for Record {
-    async fn arrived(&self, name: &PluginName, digest: Digest, bytes: Bytes, manifest: &Manifest) -> Result<(), String> {
+    async fn arrived(
+        &self,
+        name: &PluginName,
+        digest: Digest,
+        bytes: Bytes,
+        manifest: &Manifest,
+    ) -> Result<(), String> {
         assert_eq!(Digest::of(&bytes), digest);
         let id = manifest.workflows[0].id.to_string();
         let mut claimed = self.claimed.lock().unwrap();

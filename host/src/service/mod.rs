@@ -18,7 +18,7 @@ use stepwell_engine::{Clock, Engine, Handle, Ports};
 use stepwell_http::{Limits, Server};
 use stepwell_runtime::{Grants, Runtime};
 use stepwell_store::Store;
-use stepwell_store_sled::{Options, SledStore};
+use stepwell_store_sled::{InFlight, Options, SledStore};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
@@ -80,6 +80,7 @@ impl Service {
             executor: Arc::clone(&runtime) as Arc<dyn stepwell_engine::Executor>,
             clock: Arc::clone(&plan.timers),
             chance: Arc::new(SystemChance),
+            witness: Arc::new(InFlight::open(&host.data_dir).context("the in-flight file cannot be opened")?),
         };
         let settings = stepwell_engine::Settings { activations_max: plan.config.limits.activations };
         let (engine, handle) = Engine::start(ports, settings).await.context("the engine cannot start")?;

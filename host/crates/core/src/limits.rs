@@ -50,3 +50,5 @@ pub const VAR_BYTES_MAX: usize = 8 << 10;
 pub const TRIES_OUTSIDE_STEPS_MAX: u32 = 2;
 /// The pause before the second of them.
 pub const TRY_AGAIN_DELAY: Duration = Duration::from_secs(1);
+/// Deaths of the process that a run may be alone for before it is set aside.
+pub const DEATHS_ALONE_MAX: u32 = 3;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use stepwell_core::execution::Newest;
+use stepwell_core::limits::DEATHS_ALONE_MAX;
 use stepwell_core::registry::Declared;
 use stepwell_core::run::Asked;
 use stepwell_core::{Command, Run};
@@ -34,6 +35,7 @@ pub(crate) async fn activate(shared: Arc<Shared>, lease: Lease, claimed: Claimed
     .instrument(span)
     .await;
     shared.end(run);
+    shared.cleared(run);
     shared.changed(run);
 }
 
@@ -45,6 +47,11 @@ async fn drive(
 ) -> Result<(), Stopped> {
     if session.with(|execution| execution.run().control.is_some()) {
         session.perform(Command::TakeControl).await?;
+    }
+    let run = session.with(|execution| execution.run().id);
+    if let Some(deaths) = shared.suspicion(run).filter(|deaths| *deaths >= DEATHS_ALONE_MAX) {
+        error!(deaths, "the run is set aside: the process died while it alone was being executed");
+        session.perform(Command::SetAside { deaths }).await?;
     }
     let newest = session.with(|execution| newest(shared, execution.run()));
     session.perform(Command::Begin { newest }).await?;

@@ -17,4 +17,4 @@ pub use engine::{Engine, Settings};
 pub use executor::{Activation, Calls, Executor, Exit};
 pub use handle::{Changed, ControlError, Draft, Handle, IngestError, RegisterError, Unavailable};
 pub use shared::Ports;
-pub use stepwell_store::Ingested;
+pub use stepwell_store::{Ingested, NoWitness, Suspect, Witness};

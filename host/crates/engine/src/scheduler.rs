@@ -1,9 +1,9 @@
 //! Claims due runs as far as there are slots, and sleeps exactly until the next one is due.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use stepwell_core::{Timestamp, WorkflowId};
+use stepwell_core::{RunId, Timestamp, WorkflowId};
 use stepwell_store::{Claimed, Error as StoreError, Lease};
 use tokio::task::{Id, JoinSet};
 use tracing::error;
@@ -20,6 +20,10 @@ pub(crate) struct Scheduler {
     slots: Slots,
     activations: JoinSet<()>,
     workflows: HashMap<Id, WorkflowId>,
+    /// Suspects of having taken the process down, claimed: each is started with nothing else under way.
+    held: VecDeque<Claimed>,
+    /// The one that was started alone.
+    alone: Option<RunId>,
     /// Which queue comes first: moves on each round, so that none starves under the host's own limit.
     first: usize,
 }
@@ -40,6 +44,8 @@ impl Scheduler {
             slots: Slots::new(activations_max),
             activations: JoinSet::new(),
             workflows: HashMap::new(),
+            held: VecDeque::new(),
+            alone: None,
             first: 0,
         }
     }
@@ -79,6 +85,9 @@ impl Scheduler {
         if *self.shared.phase.borrow() == Phase::Starting {
             return Ok(Round::Idle(None));
         }
+        if self.one_suspect_alone() {
+            return Ok(Round::Idle(None));
+        }
         let mut queues = self.shared.store.queues().await?;
         if !queues.is_empty() {
             self.first = (self.first + 1) % queues.len();
@@ -104,8 +113,37 @@ impl Scheduler {
     /// Claims and starts. A run that is damaged stays claimed in the store, so that this goes on.
     async fn claim(&mut self, queue: &WorkflowId, now: Timestamp, free: usize) -> Result<(), StoreError> {
         let runs = self.shared.store.claim(self.lease, queue, now, free.min(CLAIM_PAGE)).await?;
-        runs.into_iter().for_each(|run| self.start(run));
+        for claimed in runs {
+            match self.shared.suspicion(claimed.run.id) {
+                Some(_) => self.held.push_back(claimed),
+                None => self.start(claimed),
+            }
+        }
         Ok(())
+    }
+
+    /// While a suspect is held or under way, nothing else begins; it is started once nothing else is under
+    /// way, and the others go on as soon as it has made durable progress.
+    fn one_suspect_alone(&mut self) -> bool {
+        if let Some(run) = self.alone {
+            if self.activations.is_empty() {
+                self.shared.cleared(run);
+            }
+            if self.shared.suspicion(run).is_some() {
+                return true;
+            }
+            self.alone = None;
+        }
+        if self.held.is_empty() {
+            return false;
+        }
+        if self.activations.is_empty()
+            && let Some(suspect) = self.held.pop_front()
+        {
+            self.alone = Some(suspect.run.id);
+            self.start(suspect);
+        }
+        true
     }
 
     fn start(&mut self, claimed: Claimed) {

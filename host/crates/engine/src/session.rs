@@ -123,6 +123,10 @@ impl Session {
         match receipt.verdict {
             Verdict::Changed { revision, control } => {
                 let cancel = self.taken(receipt.sequence, revision, control, release);
+                if self.shared.suspicion(run).is_some() && !release {
+                    self.durable().await?;
+                    self.shared.cleared(run);
+                }
                 if cancel { Box::pin(self.cancel()).await } else { Ok(()) }
             }
             verdict => {
@@ -224,6 +228,11 @@ impl Calls for Session {
         };
         self.durable().await?;
         self.extend(self.shared.clock.now().since(before));
+        // A guest that has come as far as a request has not taken the process down.
+        let run = self.with(|execution| execution.run().id);
+        if self.shared.suspicion(run).is_some() {
+            self.shared.cleared(run);
+        }
         Ok(Permit { key })
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use stepwell_core::run::Wish;
 use stepwell_core::{Registry, RunId};
-use stepwell_store::{Error as StoreError, Store};
+use stepwell_store::{Error as StoreError, Store, Witness};
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use tracing::error;
 
@@ -28,12 +28,15 @@ pub(crate) struct Shared {
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
+    pub(crate) witness: Arc<dyn Witness>,
     pub(crate) registry: ArcSwap<Registry>,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) ingests: Semaphore,
     pub(crate) scheduler_wake: Notify,
     pub(crate) changes: broadcast::Sender<Changed>,
     active: Mutex<BTreeMap<RunId, Arc<Notify>>>,
+    /// Runs that may have taken the process down, with how often it died while they were alone.
+    suspects: Mutex<BTreeMap<RunId, u32>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -49,6 +52,7 @@ pub struct Ports {
     pub executor: Arc<dyn Executor>,
     pub clock: Arc<dyn Clock>,
     pub chance: Arc<dyn Chance>,
+    pub witness: Arc<dyn Witness>,
 }
 
 impl std::fmt::Debug for Ports {
@@ -59,11 +63,14 @@ impl std::fmt::Debug for Ports {
 
 impl Shared {
     pub(crate) fn new(ports: Ports, registry: Registry) -> Self {
+        let suspects = ports.witness.suspects().into_iter().map(|suspect| (suspect.run, suspect.deaths_alone));
         Self {
+            suspects: Mutex::new(suspects.collect()),
             store: ports.store,
             executor: ports.executor,
             clock: ports.clock,
             chance: ports.chance,
+            witness: ports.witness,
             registry: ArcSwap::from_pointee(registry),
             phase: watch::Sender::new(Phase::Starting),
             ingests: Semaphore::new(crate::limits::INGESTS_IN_FLIGHT_MAX),
@@ -90,8 +97,27 @@ impl Shared {
         let _ = self.changes.send(Changed { run });
     }
 
+    /// How often the process died while this run was alone, if it is a suspect.
+    pub(crate) fn suspicion(&self, run: RunId) -> Option<u32> {
+        self.lock_suspects().get(&run).copied()
+    }
+
+    /// A run has made durable progress, or has been executed to an end: it does not take the process
+    /// down. Whoever waited for it to be alone need not any more.
+    pub(crate) fn cleared(&self, run: RunId) {
+        self.witness.clear(run);
+        if self.lock_suspects().remove(&run).is_some() {
+            self.scheduler_wake.notify_one();
+        }
+    }
+
+    fn lock_suspects(&self) -> std::sync::MutexGuard<'_, BTreeMap<RunId, u32>> {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A run begins to be executed: what is answered tells it of a cancel.
     pub(crate) fn begin(&self, run: RunId) -> Arc<Notify> {
+        self.witness.begin(run, self.lock_active().is_empty());
         let interrupt = Arc::new(Notify::new());
         self.lock_active().insert(run, Arc::clone(&interrupt));
         interrupt

@@ -37,6 +37,7 @@ impl Host {
             executor: Arc::new(ScriptedExecutor::new()),
             clock: Arc::new(SimulatedClock::at(NOW.after(Duration::from_secs(365 * 24 * 3600)))),
             chance: Arc::new(CountingChance::default()),
+            witness: Arc::new(stepwell_engine::NoWitness),
         };
         let (engine, handle) = Engine::start(ports, Settings::default()).await.unwrap();
         let source = Source {

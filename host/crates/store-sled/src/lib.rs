@@ -9,6 +9,7 @@ mod dir;
 mod due;
 mod envelope;
 mod error;
+mod in_flight;
 mod keys;
 mod limits;
 mod model;
@@ -22,6 +23,7 @@ mod sync;
 mod writer;
 
 pub use error::OpenError;
+pub use in_flight::InFlight;
 pub use open::Options;
 pub use store::SledStore;
 #[doc(hidden)]

@@ -9,6 +9,7 @@ mod element;
 mod error;
 pub mod limits;
 mod read;
+mod witness;
 
 use async_trait::async_trait;
 use stepwell_core::{Digest, Entry, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
@@ -16,6 +17,7 @@ use stepwell_core::{Digest, Entry, Event, EventId, Registry, Run, RunId, Timesta
 pub use element::{Change, Element, Ingested, Receipt, Sequence, Verdict};
 pub use error::Error;
 pub use read::{Counts, Cursor, EventFilter, Page, RunDetail, RunFilter};
+pub use witness::{NoWitness, Suspect, Witness};
 
 /// The right to work, with the number that fences whoever held it before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

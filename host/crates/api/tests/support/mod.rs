@@ -255,6 +255,7 @@ impl Bench {
             executor: Arc::new(executor),
             clock: Arc::new(self.clock.clone()),
             chance: Arc::new(CountingChance::default()),
+            witness: Arc::new(stepwell_engine::NoWitness),
         };
         let (engine, handle) = Engine::start(ports, Settings::default()).await.unwrap();
         let mut state = ApiState {

@@ -91,6 +91,14 @@ impl Execution {
         self.fail(ErrorKind::Misuse, message, now)
     }
 
+    pub(super) fn set_aside(&mut self, deaths: u32, now: Timestamp) -> Transition {
+        let reason = format!(
+            "the host process died {deaths} times while this run alone was being executed; \
+             look at the host's log and the component, then resume or cancel"
+        );
+        self.leave(State::Paused { reason, since: now }, now)
+    }
+
     pub(super) fn fail(&mut self, kind: ErrorKind, mut message: String, now: Timestamp) -> Transition {
         truncate(&mut message, ERROR_MESSAGE_BYTES_MAX);
         let mut error = RunError::new(kind, message);

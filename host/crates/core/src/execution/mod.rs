@@ -90,6 +90,8 @@ pub enum Command {
     Misuse { message: String },
     /// The run's pending control is taken up.
     TakeControl,
+    /// The process died so often while this run alone was being executed.
+    SetAside { deaths: u32 },
 }
 
 /// The component that now declares the run's workflow, and what it asks for.
@@ -211,6 +213,7 @@ impl Execution {
             Command::Exceeded { limit } => self.exceeded(limit, now),
             Command::Misuse { message } => self.misused(message, now),
             Command::TakeControl => self.take_control(now),
+            Command::SetAside { deaths } => self.set_aside(deaths, now),
         }
     }
 

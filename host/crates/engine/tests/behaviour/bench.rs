@@ -9,7 +9,7 @@ use stepwell_core::run::{State, Status};
 use stepwell_core::{EventId, Json, Run, RunId, Timestamp};
 use stepwell_engine::clock::{CountingChance, SimulatedClock};
 use stepwell_engine::{Draft, Engine, Handle, Ingested, Ports, Settings};
-use stepwell_store::{RunDetail, Store};
+use stepwell_store::{NoWitness, RunDetail, Store, Witness};
 use stepwell_testkit::{MemoryStore, ScriptedExecutor};
 
 pub(crate) const START: i64 = 1_700_000_000_000;
@@ -39,11 +39,21 @@ impl Bench {
     }
 
     pub(crate) async fn at(store: Arc<dyn Store>, executor: ScriptedExecutor, clock: SimulatedClock) -> Self {
+        Self::watched(store, executor, clock, Arc::new(NoWitness)).await
+    }
+
+    pub(crate) async fn watched(
+        store: Arc<dyn Store>,
+        executor: ScriptedExecutor,
+        clock: SimulatedClock,
+        witness: Arc<dyn Witness>,
+    ) -> Self {
         let ports = Ports {
             store: Arc::clone(&store),
             executor: Arc::new(executor),
             clock: Arc::new(clock.clone()),
             chance: Arc::new(CountingChance::default()),
+            witness,
         };
         let (engine, handle) = Engine::start(ports, Settings::default()).await.unwrap();
         engine.open();

@@ -12,4 +12,5 @@ mod bench;
 mod durability;
 mod people;
 mod runs;
+mod suspects;
 mod timers;

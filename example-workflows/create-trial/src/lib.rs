@@ -37,18 +37,9 @@ fn create_trial(event: Event<UserCreated>) -> Result<Trial> {
         missing_payment_method: Some(MissingPaymentMethod::Cancel),
         metadata,
     };
-    let subscription = step::run("create-subscription", || {
-        Ok(stripe::create_subscription(&new)?.id)
-    })?;
-    info!(
-        customer = customer,
-        subscription = subscription,
-        "trial opened"
-    );
-    Ok(Trial {
-        customer,
-        subscription,
-    })
+    let subscription = step::run("create-subscription", || Ok(stripe::create_subscription(&new)?.id))?;
+    info!(customer = customer, subscription = subscription, "trial opened");
+    Ok(Trial { customer, subscription })
 }
 
 component!(create_trial; asks = stripe::asks().var("STRIPE_PRICE_ID", "price_pro_monthly"));

@@ -18,11 +18,7 @@ enum CheckIn {
 }
 
 /// Asks every new user after a week how it goes.
-#[workflow(
-    id = "drip-check-in",
-    name = "Drip check-in",
-    on = "clerk/user.created"
-)]
+#[workflow(id = "drip-check-in", name = "Drip check-in", on = "clerk/user.created")]
 fn drip_check_in(event: Event<UserCreated>) -> Result<CheckIn> {
     let user = &event.data;
     // Known now and not otherwise in a week, so nobody sleeps for nothing.
@@ -30,11 +26,7 @@ fn drip_check_in(event: Event<UserCreated>) -> Result<CheckIn> {
         return Ok(CheckIn::Skipped("the user has no primary email address"));
     };
     step::sleep("wait-a-week", days(7));
-    let mail = mail::check_in(
-        &config("MAIL_FROM")?,
-        address,
-        user.display_name().as_deref(),
-    )?;
+    let mail = mail::check_in(&config("MAIL_FROM")?, address, user.display_name().as_deref())?;
     let sent = step::run("send-check-in", || resend::send(&mail))?;
     info!(mail = sent.id, "check-in mail sent");
     Ok(CheckIn::Sent(sent.id))

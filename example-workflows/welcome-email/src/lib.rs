@@ -18,23 +18,14 @@ enum Welcome {
 }
 
 /// Sends a welcome mail to every new user.
-#[workflow(
-    id = "welcome-email",
-    name = "Welcome email",
-    on = "clerk/user.created",
-    concurrency = 10
-)]
+#[workflow(id = "welcome-email", name = "Welcome email", on = "clerk/user.created", concurrency = 10)]
 fn welcome_email(event: Event<UserCreated>) -> Result<Welcome> {
     let user = &event.data;
     let Some(address) = user.primary_email() else {
         return Ok(Welcome::Skipped("the user has no primary email address"));
     };
     // Outside the step, so that every attempt sends the same body under the same idempotency key.
-    let mail = mail::welcome(
-        &config("MAIL_FROM")?,
-        address,
-        user.display_name().as_deref(),
-    )?;
+    let mail = mail::welcome(&config("MAIL_FROM")?, address, user.display_name().as_deref())?;
     let sent = step::run("send-email", || resend::send(&mail))?;
     info!(mail = sent.id, "welcome mail sent");
     Ok(Welcome::Sent(sent.id))

@@ -13,17 +13,13 @@ fn user(fields: Value) -> Event<UserCreated> {
             {"id": "idn_2", "email_address": "zoe@example.com"}
         ]
     });
-    data.as_object_mut()
-        .unwrap()
-        .extend(fields.as_object().unwrap().clone());
+    data.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     testing::event("clerk/user.created", &data).unwrap()
 }
 
 fn run(fields: Value, answer: impl FnMut(&testing::Sent) -> Answer + 'static) -> Outcome<Welcome> {
     let event = user(fields);
-    let host = Host::new()
-        .config("RESEND_BASE_URL", "https://api.resend.com")
-        .config("MAIL_FROM", mail::FROM_DEFAULT);
+    let host = Host::new().config("RESEND_BASE_URL", "https://api.resend.com").config("MAIL_FROM", mail::FROM_DEFAULT);
     host.answer(answer).run(|| welcome_email(event.clone()))
 }
 
@@ -44,55 +40,32 @@ fn the_primary_address_gets_one_mail() {
 
 #[test]
 fn every_attempt_sends_the_same_body() {
-    let mut answers = vec![
-        Answer::json(200, r#"{"id":"mail_1"}"#),
-        Answer::lost(),
-        Answer::new(503),
-    ];
+    let mut answers = vec![Answer::json(200, r#"{"id":"mail_1"}"#), Answer::lost(), Answer::new(503)];
     let outcome = run(json!({}), move |_| answers.pop().unwrap());
     assert!(outcome.result.is_ok());
-    let bodies: Vec<_> = outcome
-        .requests
-        .iter()
-        .map(|sent| (&sent.body, &sent.idempotency_key))
-        .collect();
+    let bodies: Vec<_> = outcome.requests.iter().map(|sent| (&sent.body, &sent.idempotency_key)).collect();
     assert!(bodies.len() == 3 && bodies.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
 #[test]
 fn a_user_without_an_address_ends_well_without_a_mail() {
-    let outcome = run(
-        json!({"email_addresses": [], "primary_email_address_id": null}),
-        |_| Answer::new(500),
-    );
+    let outcome = run(json!({"email_addresses": [], "primary_email_address_id": null}), |_| Answer::new(500));
     let output = serde_json::to_value(outcome.result.unwrap()).unwrap();
-    assert_eq!(
-        output,
-        json!({"skipped": "the user has no primary email address"})
-    );
+    assert_eq!(output, json!({"skipped": "the user has no primary email address"}));
     assert!(outcome.requests.is_empty());
 }
 
 #[test]
 fn a_name_cannot_bring_in_markup() {
-    let outcome = run(json!({"first_name": "<b>Zoë</b>"}), |_| {
-        Answer::json(200, r#"{"id":"mail_1"}"#)
-    });
+    let outcome = run(json!({"first_name": "<b>Zoë</b>"}), |_| Answer::json(200, r#"{"id":"mail_1"}"#));
     let body: Value = serde_json::from_str(&outcome.requests[0].body).unwrap();
     let html = body["html"].as_str().unwrap();
-    assert!(
-        !html.contains("<b>") && html.contains("&#60;b&#62;Zoë"),
-        "{html}"
-    );
+    assert!(!html.contains("<b>") && html.contains("&#60;b&#62;Zoë"), "{html}");
     assert!(body["text"].as_str().unwrap().contains("<b>Zoë</b>"));
 }
 
 #[test]
 fn a_name_that_is_unknown_is_left_out() {
-    let outcome = run(json!({"first_name": null}), |_| {
-        Answer::json(200, r#"{"id":"mail_1"}"#)
-    });
-    assert!(
-        outcome.requests[0].body.contains("Welcome!") && !outcome.requests[0].body.contains("null")
-    );
+    let outcome = run(json!({"first_name": null}), |_| Answer::json(200, r#"{"id":"mail_1"}"#));
+    assert!(outcome.requests[0].body.contains("Welcome!") && !outcome.requests[0].body.contains("null"));
 }

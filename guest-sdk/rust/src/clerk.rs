@@ -36,8 +36,7 @@ pub use billing::{Fee, Payer, PaymentAttempt, Plan, Subscription, SubscriptionIt
 pub use catalogue::*;
 pub use message::{Email, Sms, WaitlistEntry};
 pub use organization::{
-    Organization, OrganizationDomain, OrganizationInvitation, OrganizationMembership, Permission,
-    PublicUserData, Role,
+    Organization, OrganizationDomain, OrganizationInvitation, OrganizationMembership, Permission, PublicUserData, Role,
 };
 pub use session::{Session, SessionActivity};
 pub use user::{EmailAddress, ExternalAccount, PhoneNumber, User, Verification};
@@ -75,10 +74,7 @@ pub struct Meta {
 
 /// Clerk's part of an event's `meta`; `None` if the event did not come from Clerk.
 pub fn meta<T>(event: &Event<T>) -> Option<Meta> {
-    event
-        .meta
-        .get("clerk")
-        .and_then(|meta| Meta::deserialize(meta).ok())
+    event.meta.get("clerk").and_then(|meta| Meta::deserialize(meta).ok())
 }
 
 #[cfg(test)]

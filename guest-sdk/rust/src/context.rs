@@ -16,11 +16,7 @@ pub struct Run {
 /// The run that is being executed.
 pub fn run() -> Run {
     let info = imports::context::run();
-    Run {
-        id: info.run_id,
-        workflow: info.workflow,
-        event_id: info.event_id,
-    }
+    Run { id: info.run_id, workflow: info.workflow, event_id: info.event_id }
 }
 
 /// Journal time: when the run started, then when the last result that it consumed came about. Never goes
@@ -36,12 +32,7 @@ pub fn now() -> Timestamp {
 /// let die = 1 + u32::from_le_bytes(stepwell_sdk::context::random()) % 6;
 /// ```
 pub fn random<const N: usize>() -> [u8; N] {
-    const {
-        assert!(
-            N <= 4096,
-            "the host gives at most 4,096 random bytes a call"
-        )
-    };
+    const { assert!(N <= 4096, "the host gives at most 4,096 random bytes a call") };
     let bytes = imports::context::random(u32::try_from(N).unwrap_or(u32::MAX));
     let mut random = [0; N];
     for (to, from) in random.iter_mut().zip(bytes) {
@@ -72,11 +63,8 @@ pub fn uuid() -> String {
 /// # Errors
 /// Permanent, where the component does not ask for it.
 pub fn config(name: &str) -> Result<String> {
-    imports::context::config(name).ok_or_else(|| {
-        permanent(format!(
-            "config value {name} is not asked for: add .var({name:?}, default) to asks"
-        ))
-    })
+    imports::context::config(name)
+        .ok_or_else(|| permanent(format!("config value {name} is not asked for: add .var({name:?}, default) to asks")))
 }
 
 /// The placeholder of a secret that the component asks for in [`crate::Asks::secret`]. Put it into a request's

@@ -61,13 +61,7 @@ impl Error {
     /// An error that may be tried again. The host cuts a message at 8 KiB.
     pub fn new(message: impl fmt::Display) -> Self {
         let message = message.to_string();
-        Self(Box::new(Inner {
-            message,
-            permanent: false,
-            retry_after: None,
-            detail: None,
-            step: None,
-        }))
+        Self(Box::new(Inner { message, permanent: false, retry_after: None, detail: None, step: None }))
     }
 
     /// Marks it as one that trying again cannot mend.
@@ -122,9 +116,7 @@ impl Error {
     /// What the host says of a step that has failed for good. Trying the run again would only answer the
     /// same, so neither a delay nor a retry is left over.
     pub(crate) fn of_failed_step(step: &str, error: StepError) -> Self {
-        let detail = error
-            .detail
-            .and_then(|text| serde_json::from_str(&text).ok());
+        let detail = error.detail.and_then(|text| serde_json::from_str(&text).ok());
         Self(Box::new(Inner {
             message: error.message,
             permanent: true,
@@ -143,17 +135,9 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner {
-            message,
-            permanent,
-            retry_after,
-            detail,
-            step,
-        } = &*self.0;
+        let Inner { message, permanent, retry_after, detail, step } = &*self.0;
         let mut text = f.debug_struct("Error");
-        text.field("message", message)
-            .field("permanent", permanent)
-            .field("retry_after", retry_after);
+        text.field("message", message).field("permanent", permanent).field("retry_after", retry_after);
         text.field("detail", detail).field("step", step).finish()
     }
 }
@@ -181,40 +165,16 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 
 impl From<&Error> for StepError {
     fn from(error: &Error) -> Self {
-        let Inner {
-            message,
-            permanent,
-            retry_after,
-            detail,
-            ..
-        } = &*error.0;
-        let detail = detail
-            .as_ref()
-            .map(Value::to_string)
-            .filter(|text| text.len() <= DETAIL_BYTES_MAX);
-        Self {
-            message: message.clone(),
-            permanent: *permanent,
-            retry_after_ms: retry_after.map(millis),
-            detail,
-        }
+        let Inner { message, permanent, retry_after, detail, .. } = &*error.0;
+        let detail = detail.as_ref().map(Value::to_string).filter(|text| text.len() <= DETAIL_BYTES_MAX);
+        Self { message: message.clone(), permanent: *permanent, retry_after_ms: retry_after.map(millis), detail }
     }
 }
 
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
-        let StepError {
-            message,
-            permanent,
-            retry_after_ms,
-            detail,
-        } = error.into();
-        Self {
-            message,
-            permanent,
-            retry_after_ms,
-            detail,
-        }
+        let StepError { message, permanent, retry_after_ms, detail } = error.into();
+        Self { message, permanent, retry_after_ms, detail }
     }
 }
 
@@ -260,8 +220,7 @@ mod tests {
 
     #[test]
     fn delays_round_up_and_large_details_stay_behind() {
-        let error = retry_after(Duration::from_micros(1500), "later")
-            .with_detail("x".repeat(DETAIL_BYTES_MAX).into());
+        let error = retry_after(Duration::from_micros(1500), "later").with_detail("x".repeat(DETAIL_BYTES_MAX).into());
         let wire = StepError::from(&error);
         assert_eq!((wire.retry_after_ms, wire.detail), (Some(2), None));
     }

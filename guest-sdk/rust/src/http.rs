@@ -44,15 +44,7 @@ impl Request {
     /// `method` is `GET`, `POST`, …; `url` is absolute.
     pub fn new(method: &str, url: &str) -> Self {
         let (method, url) = (method.to_owned(), url.to_owned());
-        Self {
-            wire: WireRequest {
-                method,
-                url,
-                headers: Vec::new(),
-                body: None,
-                timeout_ms: None,
-            },
-        }
+        Self { wire: WireRequest { method, url, headers: Vec::new(), body: None, timeout_ms: None } }
     }
 
     /// A `GET`.
@@ -107,8 +99,7 @@ impl Request {
     /// Sets a form body and its content type.
     #[must_use]
     pub fn form(self, form: &Form) -> Self {
-        self.header("content-type", "application/x-www-form-urlencoded")
-            .body(form.to_string())
+        self.header("content-type", "application/x-www-form-urlencoded").body(form.to_string())
     }
 
     /// How long to wait for the answer: 30 s where not set, at most 5 minutes.
@@ -126,23 +117,13 @@ impl Request {
     pub fn send(&self) -> Result<Response> {
         let Some(token) = step::open_token() else {
             let WireRequest { method, url, .. } = &self.wire;
-            return Err(permanent(format!(
-                "not-in-a-step: {method} {url} must be sent inside step::run"
-            )));
+            return Err(permanent(format!("not-in-a-step: {method} {url} must be sent inside step::run")));
         };
-        imports::http::send(token, &self.wire)
-            .map(Response::from)
-            .map_err(not_sent)
+        imports::http::send(token, &self.wire).map(Response::from).map_err(not_sent)
     }
 }
 
-fn not_sent(
-    HttpError {
-        code,
-        message,
-        permanent,
-    }: HttpError,
-) -> Error {
+fn not_sent(HttpError { code, message, permanent }: HttpError) -> Error {
     let error = Error::new(format!("{code}: {message}"));
     if permanent { error.permanent() } else { error }
 }
@@ -156,10 +137,7 @@ mod tests {
     fn outside_a_step_nothing_is_sent() {
         let outcome = Host::new().run(|| Request::get("https://a.example").send().map(|_| ()));
         let error = outcome.result.unwrap_err();
-        assert!(
-            error.is_permanent() && error.message().starts_with("not-in-a-step"),
-            "{error}"
-        );
+        assert!(error.is_permanent() && error.message().starts_with("not-in-a-step"), "{error}");
         assert!(outcome.requests.is_empty());
     }
 
@@ -173,10 +151,7 @@ mod tests {
         });
         assert_eq!(outcome.result.unwrap(), 200);
         let request = &outcome.requests[0];
-        assert_eq!(
-            (request.header("authorization"), request.body.as_str()),
-            (Some("Bearer t"), "[1]")
-        );
+        assert_eq!((request.header("authorization"), request.body.as_str()), (Some("Bearer t"), "[1]"));
         assert_eq!(request.header("content-type"), Some("application/json"));
     }
 }

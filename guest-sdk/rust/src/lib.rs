@@ -42,13 +42,7 @@
 #![cfg_attr(test, allow(clippy::indexing_slicing))]
 
 #[doc(hidden)]
-#[allow(
-    missing_docs,
-    missing_debug_implementations,
-    unreachable_pub,
-    unsafe_code,
-    clippy::all
-)]
+#[allow(missing_docs, missing_debug_implementations, unreachable_pub, unsafe_code, clippy::all)]
 pub mod bindings;
 
 pub mod clerk;
@@ -77,9 +71,8 @@ pub use workflow::{Asks, Workflow};
 /// What most workflows need: `use stepwell_sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Asks, Error, Event, Result, Timestamp, component, config, context, days, debug, error,
-        hours, http, info, milliseconds, minutes, permanent, retry_after, seconds, secret, step,
-        trace, warn, weeks, workflow,
+        Asks, Error, Event, Result, Timestamp, component, config, context, days, debug, error, hours, http, info,
+        milliseconds, minutes, permanent, retry_after, seconds, secret, step, trace, warn, weeks, workflow,
     };
 }
 

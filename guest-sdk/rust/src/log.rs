@@ -35,10 +35,7 @@ pub fn record(level: Level, message: &str, fields: &[(&str, &dyn Display)]) {
         Level::Warn => WireLevel::Warn,
         Level::Error => WireLevel::Error,
     };
-    let fields: Vec<_> = fields
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), value.to_string()))
-        .collect();
+    let fields: Vec<_> = fields.iter().map(|(name, value)| ((*name).to_owned(), value.to_string())).collect();
     imports::log::log(wire, message, &fields);
 }
 
@@ -91,9 +88,6 @@ mod tests {
             crate::warn!("plain");
             Ok(())
         });
-        assert_eq!(
-            outcome.logs,
-            ["info team created user=user_1 seats=3", "warn plain"]
-        );
+        assert_eq!(outcome.logs, ["info team created user=user_1 seats=3", "warn plain"]);
     }
 }

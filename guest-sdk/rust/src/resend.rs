@@ -17,10 +17,7 @@ pub const API_KEY: &str = "RESEND_API_KEY";
 /// What a component that uses [`send`] asks for: the host in `RESEND_BASE_URL` (by default
 /// `https://api.resend.com`) and the secret `RESEND_API_KEY`.
 pub fn asks() -> Asks {
-    Asks::new()
-        .host("$RESEND_BASE_URL")
-        .secret(API_KEY)
-        .var(BASE_URL, "https://api.resend.com")
+    Asks::new().host("$RESEND_BASE_URL").secret(API_KEY).var(BASE_URL, "https://api.resend.com")
 }
 
 /// A mail. `from`, `to`, `subject` and one of `html` and `text` are needed.
@@ -106,11 +103,7 @@ fn read(response: &Response) -> Result<Sent> {
         (response.status(), name.as_str()),
         (429, "rate_limit_exceeded") | (409, "concurrent_idempotent_requests") | (500.., _)
     );
-    Err(if again {
-        response.failed(text)
-    } else {
-        response.failed_for_good(text)
-    })
+    Err(if again { response.failed(text) } else { response.failed_for_good(text) })
 }
 
 #[cfg(test)]
@@ -140,62 +133,29 @@ mod tests {
             let body = format!(r#"{{"statusCode":{status},"name":"{name}","message":"why"}}"#);
             let error = read(&Response::of(status, &[("retry-after", "3")], &body)).unwrap_err();
             assert_eq!(error.is_permanent(), is_permanent, "{status} {name}");
-            assert_eq!(
-                error.message(),
-                format!("resend answered {status} {name}: why")
-            );
-            let delay = if is_permanent {
-                None
-            } else {
-                Some(Duration::from_secs(3))
-            };
+            assert_eq!(error.message(), format!("resend answered {status} {name}: why"));
+            let delay = if is_permanent { None } else { Some(Duration::from_secs(3)) };
             assert_eq!(error.retry_after(), delay, "{status} {name}");
         }
     }
 
     #[test]
     fn an_answer_that_is_no_json_is_still_judged() {
-        assert!(
-            read(&Response::of(400, &[], "<html>"))
-                .unwrap_err()
-                .is_permanent()
-        );
-        assert!(
-            !read(&Response::of(502, &[], "<html>"))
-                .unwrap_err()
-                .is_permanent()
-        );
-        assert!(
-            !read(&Response::of(200, &[], r#"{"id":"#))
-                .unwrap_err()
-                .is_permanent()
-        );
+        assert!(read(&Response::of(400, &[], "<html>")).unwrap_err().is_permanent());
+        assert!(!read(&Response::of(502, &[], "<html>")).unwrap_err().is_permanent());
+        assert!(!read(&Response::of(200, &[], r#"{"id":"#)).unwrap_err().is_permanent());
     }
 
     #[test]
     fn a_mail_goes_out_with_the_placeholder_of_the_key() {
-        let mail = Mail {
-            to: vec!["zoe@example.com".into()],
-            text: Some("Hello".into()),
-            ..Mail::default()
-        };
-        let host = Host::new()
-            .config(BASE_URL, "https://mail.example/")
-            .answer(|_| Answer::json(200, r#"{"id":"m1"}"#));
+        let mail = Mail { to: vec!["zoe@example.com".into()], text: Some("Hello".into()), ..Mail::default() };
+        let host =
+            Host::new().config(BASE_URL, "https://mail.example/").answer(|_| Answer::json(200, r#"{"id":"m1"}"#));
         let outcome = host.run(|| step::run("send", || send(&mail)));
         assert_eq!(outcome.result.unwrap().id, "m1");
         let request = &outcome.requests[0];
-        assert_eq!(
-            (request.method.as_str(), request.url.as_str()),
-            ("POST", "https://mail.example/emails")
-        );
-        assert_eq!(
-            request.header("authorization"),
-            Some("Bearer {{secret:RESEND_API_KEY}}")
-        );
-        assert_eq!(
-            request.body,
-            r#"{"from":"","to":["zoe@example.com"],"subject":"","text":"Hello"}"#
-        );
+        assert_eq!((request.method.as_str(), request.url.as_str()), ("POST", "https://mail.example/emails"));
+        assert_eq!(request.header("authorization"), Some("Bearer {{secret:RESEND_API_KEY}}"));
+        assert_eq!(request.body, r#"{"from":"","to":["zoe@example.com"],"subject":"","text":"Hello"}"#);
     }
 }

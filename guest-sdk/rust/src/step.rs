@@ -106,17 +106,15 @@ pub fn sleep_until(name: &str, time: impl Into<Timestamp>) {
 /// The part of a step that does not depend on its type, so that it is compiled once.
 fn run_text(name: &str, options: &str, body: &dyn Fn() -> Result<String>) -> Result<String> {
     if attempt().is_some() {
-        return Err(permanent(format!(
-            "step {name:?} is inside another step: end that one first"
-        )));
+        return Err(permanent(format!("step {name:?} is inside another step: end that one first")));
     }
     match imports::step::run(name, options) {
         Slot::Execute(attempt) => execute(name, attempt, body),
         Slot::Done(result) => Ok(result),
         Slot::Failed(error) => Err(Error::of_failed_step(name, error)),
-        Slot::Elsewhere | Slot::Cancelled => Err(permanent(format!(
-            "step {name:?} stands alone, but the host answered as for a parallel group"
-        ))),
+        Slot::Elsewhere | Slot::Cancelled => {
+            Err(permanent(format!("step {name:?} stands alone, but the host answered as for a parallel group")))
+        }
     }
 }
 
@@ -132,16 +130,12 @@ fn execute(name: &str, attempt: WireAttempt, body: &dyn Fn() -> Result<String>) 
 }
 
 fn encode<T: Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value)
-        .map_err(|error| permanent(format!("the step's result cannot be JSON: {error}")))
+    serde_json::to_string(value).map_err(|error| permanent(format!("the step's result cannot be JSON: {error}")))
 }
 
 fn decode<T: DeserializeOwned>(name: &str, text: &str) -> Result<T> {
-    serde_json::from_str(text).map_err(|error| {
-        permanent(format!(
-            "the stored result of step {name:?} does not fit its type: {error}"
-        ))
-    })
+    serde_json::from_str(text)
+        .map_err(|error| permanent(format!("the stored result of step {name:?} does not fit its type: {error}")))
 }
 
 #[cfg(test)]

@@ -23,10 +23,7 @@ pub const VERSION: &str = "2025-09-30.clover";
 /// What a component that uses this module asks for: the host in `STRIPE_BASE_URL` (by default
 /// `https://api.stripe.com`) and the secret `STRIPE_API_KEY`.
 pub fn asks() -> Asks {
-    Asks::new()
-        .host("$STRIPE_BASE_URL")
-        .secret(API_KEY)
-        .var(BASE_URL, "https://api.stripe.com")
+    Asks::new().host("$STRIPE_BASE_URL").secret(API_KEY).var(BASE_URL, "https://api.stripe.com")
 }
 
 /// A customer to be created.
@@ -98,16 +95,13 @@ pub struct Subscription {
 impl Subscription {
     /// When the trial ends, if it has one.
     pub fn trial_ends_at(&self) -> Option<Timestamp> {
-        self.trial_end
-            .map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000)))
+        self.trial_end.map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000)))
     }
 }
 
 impl NewCustomer {
     fn form(&self) -> Form {
-        let form = Form::new()
-            .field_opt("email", self.email.as_ref())
-            .field_opt("name", self.name.as_ref());
+        let form = Form::new().field_opt("email", self.email.as_ref()).field_opt("name", self.name.as_ref());
         form.map("metadata", &self.metadata)
     }
 }
@@ -149,11 +143,7 @@ pub fn create_subscription(subscription: &NewSubscription) -> Result<Subscriptio
 fn post(path: &str, form: &Form) -> Result<Response> {
     let base = config(BASE_URL)?;
     let request = Request::post(&format!("{}{path}", base.trim_end_matches('/')));
-    request
-        .bearer(&secret(API_KEY))
-        .header("stripe-version", VERSION)
-        .form(form)
-        .send()
+    request.bearer(&secret(API_KEY)).header("stripe-version", VERSION).form(form).send()
 }
 
 /// Stripe's error: `{error: {type, code, message, param}}`.
@@ -186,11 +176,7 @@ fn read<T: serde::de::DeserializeOwned>(response: &Response) -> Result<T> {
         return Err(response.failed_for_good(format!("{text} ({why})")));
     }
     let again = matches!(response.status(), 409 | 429 | 500..);
-    Err(if again {
-        response.failed(text)
-    } else {
-        response.failed_for_good(text)
-    })
+    Err(if again { response.failed(text) } else { response.failed_for_good(text) })
 }
 
 impl std::fmt::Display for Problem {
@@ -235,20 +221,15 @@ mod tests {
             assert_eq!(error.is_permanent(), is_permanent, "{status}");
             assert_eq!(error.retry_after().is_some(), !is_permanent, "{status}");
         }
-        let text = "stripe answered 400 invalid_request_error resource_missing: No such price (parameter items[0][price])";
+        let text =
+            "stripe answered 400 invalid_request_error resource_missing: No such price (parameter items[0][price])";
         assert_eq!(failure(400, &[]).message(), text);
     }
 
     #[test]
     fn a_failure_from_memory_is_for_good() {
-        let error = failure(
-            500,
-            &[("Idempotent-Replayed", "true"), ("retry-after", "2")],
-        );
-        assert!(
-            error.is_permanent() && error.message().contains("stored answer"),
-            "{error}"
-        );
+        let error = failure(500, &[("Idempotent-Replayed", "true"), ("retry-after", "2")]);
+        assert!(error.is_permanent() && error.message().contains("stored answer"), "{error}");
         assert!(!failure(500, &[("idempotent-replayed", "false")]).is_permanent());
         let replayed = Response::of(200, &[("idempotent-replayed", "true")], r#"{"id":"cus_1"}"#);
         assert_eq!(read::<Customer>(&replayed).unwrap().id, "cus_1");
@@ -279,9 +260,6 @@ mod tests {
         let body = r#"{"id":"sub_1","status":"trialing","trial_end":1767225600,"currency":"eur"}"#;
         let subscription: Subscription = read(&Response::of(200, &[], body)).unwrap();
         assert_eq!(subscription.other["currency"], "eur");
-        assert_eq!(
-            subscription.trial_ends_at().unwrap().to_string(),
-            "2026-01-01T00:00:00.000Z"
-        );
+        assert_eq!(subscription.trial_ends_at().unwrap().to_string(), "2026-01-01T00:00:00.000Z");
     }
 }

@@ -65,10 +65,7 @@ pub struct Sent {
 impl Sent {
     /// The first header of this name, in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(other, _)| other == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -84,35 +81,23 @@ pub struct Answer {
 impl Answer {
     /// An answer without a body.
     pub fn new(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Vec::new(),
-            lost: false,
-        }
+        Self { status, headers: Vec::new(), body: Vec::new(), lost: false }
     }
 
     /// An answer with a body.
     pub fn json(status: u16, body: &str) -> Self {
-        Self {
-            body: body.into(),
-            ..Self::new(status)
-        }
+        Self { body: body.into(), ..Self::new(status) }
     }
 
     /// No answer: the connection fails.
     pub fn lost() -> Self {
-        Self {
-            lost: true,
-            ..Self::new(0)
-        }
+        Self { lost: true, ..Self::new(0) }
     }
 
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers
-            .push((name.to_ascii_lowercase(), value.to_owned()));
+        self.headers.push((name.to_ascii_lowercase(), value.to_owned()));
         self
     }
 }
@@ -180,13 +165,7 @@ impl Host {
 
 fn outcome<T>(result: Result<T>, state: State) -> Outcome<T> {
     let journal = state.journal.iter().map(ToString::to_string).collect();
-    Outcome {
-        result,
-        journal,
-        requests: state.requests,
-        logs: state.logs,
-        ended_at: state.now,
-    }
+    Outcome { result, journal, requests: state.requests, logs: state.logs, ended_at: state.now }
 }
 
 /// An event for a test: `data` is anything that reads as `T`.

@@ -96,11 +96,7 @@ impl fmt::Display for Timestamp {
         let (year, month, day) = civil_from_days(self.0 / DAY_MS);
         let ms = self.0 % DAY_MS;
         let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z",
-            ms % 1000
-        )
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", ms % 1000)
     }
 }
 
@@ -110,11 +106,7 @@ pub struct NotATimestamp(String);
 
 impl fmt::Display for NotATimestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is no time of RFC 3339 from 1970 on: write it like 2026-01-31T09:30:00Z",
-            self.0
-        )
+        write!(f, "{:?} is no time of RFC 3339 from 1970 on: write it like 2026-01-31T09:30:00Z", self.0)
     }
 }
 
@@ -125,9 +117,7 @@ impl std::str::FromStr for Timestamp {
 
     /// Reads `2026-01-31T09:30:00Z`, with fractions of a second and offsets; years 1970 to 9999.
     fn from_str(text: &str) -> Result<Self, NotATimestamp> {
-        parse(text)
-            .map(Self)
-            .ok_or_else(|| NotATimestamp(text.chars().take(64).collect()))
+        parse(text).map(Self).ok_or_else(|| NotATimestamp(text.chars().take(64).collect()))
     }
 }
 
@@ -136,16 +126,12 @@ fn parse(text: &str) -> Option<u64> {
     let (year, rest_date) = fixed(date, 4)?;
     let (month, rest_date) = fixed(rest_date.strip_prefix('-')?, 2)?;
     let (day, end) = fixed(rest_date.strip_prefix('-')?, 2)?;
-    let valid = (1970..=9999).contains(&year)
-        && (1..=12).contains(&month)
-        && (1..=days_of(year, month)).contains(&day);
+    let valid = (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=days_of(year, month)).contains(&day);
     if !valid || !end.is_empty() {
         return None;
     }
     let (time_ms, zone) = time_of_day(rest)?;
-    let local = days_from_civil(year, month, day)
-        .checked_mul(DAY_MS)?
-        .checked_add(time_ms)?;
+    let local = days_from_civil(year, month, day).checked_mul(DAY_MS)?.checked_add(time_ms)?;
     local.checked_add_signed(offset_ms(zone)?.checked_neg()?)
 }
 
@@ -160,17 +146,10 @@ fn time_of_day(text: &str) -> Option<(u64, &str)> {
     let Some(fraction) = rest.strip_prefix('.') else {
         return Some((whole, rest));
     };
-    let digits = fraction.len()
-        - fraction
-            .trim_start_matches(|c: char| c.is_ascii_digit())
-            .len();
+    let digits = fraction.len() - fraction.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (fraction, zone) = fraction.split_at_checked(digits)?;
     let (millis, _) = fixed(&format!("{fraction:0<3}"), 3).map(|(ms, _)| (ms, ()))?;
-    if digits == 0 {
-        None
-    } else {
-        Some((whole + millis, zone))
-    }
+    if digits == 0 { None } else { Some((whole + millis, zone)) }
 }
 
 fn offset_ms(zone: &str) -> Option<i64> {
@@ -194,11 +173,7 @@ fn offset_ms(zone: &str) -> Option<i64> {
 fn fixed(text: &str, width: usize) -> Option<(u64, &str)> {
     let (digits, rest) = text.split_at_checked(width)?;
     let all = digits.bytes().all(|byte| byte.is_ascii_digit());
-    if all {
-        Some((digits.parse().ok()?, rest))
-    } else {
-        None
-    }
+    if all { Some((digits.parse().ok()?, rest)) } else { None }
 }
 
 fn days_of(year: u64, month: u64) -> u64 {
@@ -227,11 +202,7 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * of_year + 2) / 153;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = days / 146_097 * 400 + year_of_era + u64::from(month <= 2);
     (year, month, of_year - (153 * shifted + 2) / 5 + 1)
 }
@@ -239,16 +210,8 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
 /// Reads the date form of HTTP, `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(crate) fn parse_http_date(text: &str) -> Option<Timestamp> {
     let mut words = text.split_once(", ")?.1.split(' ');
-    let (day, month, year, time, zone) = (
-        words.next()?,
-        words.next()?,
-        words.next()?,
-        words.next()?,
-        words.next()?,
-    );
-    let names = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
+    let (day, month, year, time, zone) = (words.next()?, words.next()?, words.next()?, words.next()?, words.next()?);
+    let names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let month = names.iter().position(|name| *name == month)? + 1;
     if zone != "GMT" {
         return None;
@@ -260,23 +223,13 @@ pub(crate) fn parse_http_date(text: &str) -> Option<Timestamp> {
 pub(crate) fn duration_text(length: Duration) -> String {
     let mut rest = millis(length);
     let mut text = String::new();
-    for (unit, size) in [
-        ("d", DAY_MS),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1000),
-        ("ms", 1),
-    ] {
+    for (unit, size) in [("d", DAY_MS), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
         if rest >= size {
             text.push_str(&format!("{}{unit}", rest / size));
             rest %= size;
         }
     }
-    if text.is_empty() {
-        "0s".to_owned()
-    } else {
-        text
-    }
+    if text.is_empty() { "0s".to_owned() } else { text }
 }
 
 impl Serialize for Timestamp {
@@ -345,21 +298,13 @@ mod tests {
 
     #[test]
     fn reads_http_dates() {
-        assert_eq!(
-            parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"),
-            Some(Timestamp(784_111_777_000))
-        );
+        assert_eq!(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Timestamp(784_111_777_000)));
         assert_eq!(parse_http_date("tomorrow"), None);
     }
 
     #[test]
     fn lengths_read_as_people_write_them() {
-        let cases = [
-            (days(7), "7d"),
-            (minutes(90), "1h30m"),
-            (milliseconds(1500), "1s500ms"),
-            (Duration::ZERO, "0s"),
-        ];
+        let cases = [(days(7), "7d"), (minutes(90), "1h30m"), (milliseconds(1500), "1s500ms"), (Duration::ZERO, "0s")];
         for (length, text) in cases {
             assert_eq!(duration_text(length), text);
         }
@@ -367,14 +312,8 @@ mod tests {
 
     #[test]
     fn json_is_a_number_or_text() {
-        assert_eq!(
-            serde_json::from_str::<Timestamp>("1500").unwrap(),
-            Timestamp(1500)
-        );
-        assert_eq!(
-            serde_json::from_str::<Timestamp>(r#""1970-01-01T00:00:01Z""#).unwrap(),
-            Timestamp(1000)
-        );
+        assert_eq!(serde_json::from_str::<Timestamp>("1500").unwrap(), Timestamp(1500));
+        assert_eq!(serde_json::from_str::<Timestamp>(r#""1970-01-01T00:00:01Z""#).unwrap(), Timestamp(1000));
         assert_eq!(serde_json::to_string(&Timestamp(7)).unwrap(), "7");
     }
 }

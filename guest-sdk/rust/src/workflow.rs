@@ -74,14 +74,8 @@ impl Asks {
     /// All that `other` asks for, too.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
-        other
-            .hosts
-            .iter()
-            .for_each(|host| push_new(&mut self.hosts, host));
-        other
-            .secrets
-            .iter()
-            .for_each(|secret| push_new(&mut self.secrets, secret));
+        other.hosts.iter().for_each(|host| push_new(&mut self.hosts, host));
+        other.secrets.iter().for_each(|secret| push_new(&mut self.secrets, secret));
         self.vars.extend(other.vars);
         self
     }
@@ -152,9 +146,7 @@ pub fn describe(declarations: &[&str], asks: &Asks) -> String {
     let asks = serde_json::to_string(asks).unwrap_or_default();
     let toolchain = concat!("stepwell-sdk ", env!("CARGO_PKG_VERSION"));
     let workflows = declarations.join(",");
-    format!(
-        r#"{{"schema":1,"language":"rust","toolchain":"{toolchain}","workflows":[{workflows}],"asks":{asks}}}"#
-    )
+    format!(r#"{{"schema":1,"language":"rust","toolchain":"{toolchain}","workflows":[{workflows}],"asks":{asks}}}"#)
 }
 
 /// A workflow's id and how to run it.
@@ -164,22 +156,16 @@ type Entry = (&'static str, fn(&str) -> Result<String>);
 pub fn dispatch(id: &str, event: &str, workflows: &[Entry]) -> Result<String, Failure> {
     log_panics();
     let Some((_, run)) = workflows.iter().find(|(other, _)| *other == id) else {
-        return Err(Failure::from(&permanent(format!(
-            "this component has no workflow {id:?}"
-        ))));
+        return Err(Failure::from(&permanent(format!("this component has no workflow {id:?}"))));
     };
     run(event).map_err(|error| Failure::from(&error))
 }
 
 /// Reads the event, runs `workflow`, writes its output.
-pub fn call<T: DeserializeOwned, O: Serialize>(
-    event: &str,
-    workflow: fn(Event<T>) -> Result<O>,
-) -> Result<String> {
+pub fn call<T: DeserializeOwned, O: Serialize>(event: &str, workflow: fn(Event<T>) -> Result<O>) -> Result<String> {
     let event = serde_json::from_str(event).map_err(misfit(event))?;
     let output = workflow(event)?;
-    serde_json::to_string(&output)
-        .map_err(|error| permanent(format!("the output cannot be JSON: {error}")))
+    serde_json::to_string(&output).map_err(|error| permanent(format!("the output cannot be JSON: {error}")))
 }
 
 fn misfit(event: &str) -> impl FnOnce(serde_json::Error) -> Error {
@@ -189,11 +175,7 @@ fn misfit(event: &str) -> impl FnOnce(serde_json::Error) -> Error {
         name: String,
     }
     let Named { name } = serde_json::from_str(event).unwrap_or_default();
-    move |error| {
-        permanent(format!(
-            "event {name} does not fit the workflow's type: {error}"
-        ))
-    }
+    move |error| permanent(format!("event {name} does not fit the workflow's type: {error}"))
 }
 
 /// A panic becomes a record of the run's log before the component traps.
@@ -201,10 +183,7 @@ fn log_panics() {
     #[cfg(target_family = "wasm")]
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("no message");
-        let place = panic
-            .location()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
         crate::error!(message = message, place = place, "the workflow panicked");
     }));
 }
@@ -219,16 +198,12 @@ mod tests {
         let error = call(event, |event: Event<crate::clerk::User>| Ok(event.data.id)).unwrap_err();
         assert!(error.is_permanent());
         let message = error.message();
-        assert!(
-            message.contains("clerk/user.created") && message.contains("missing field `id`"),
-            "{message}"
-        );
+        assert!(message.contains("clerk/user.created") && message.contains("missing field `id`"), "{message}");
     }
 
     #[test]
     fn unknown_keys_of_an_event_are_tolerated() {
-        let event =
-            r#"{"id":"1","name":"a","data":null,"ts":"1970-01-01T00:00:01Z","depth":3,"v":"2"}"#;
+        let event = r#"{"id":"1","name":"a","data":null,"ts":"1970-01-01T00:00:01Z","depth":3,"v":"2"}"#;
         assert_eq!(call(event, |event: Event| Ok(event.ts)).unwrap(), "1000");
     }
 
@@ -240,9 +215,7 @@ mod tests {
 
     #[test]
     fn asks_add_up_without_repetition() {
-        let asks = crate::resend::asks()
-            .and(crate::resend::asks())
-            .and(Asks::new().var("MAIL_FROM", "a@example.com"));
+        let asks = crate::resend::asks().and(crate::resend::asks()).and(Asks::new().var("MAIL_FROM", "a@example.com"));
         let described: serde_json::Value = serde_json::from_str(&describe(&[], &asks)).unwrap();
         let expected = serde_json::json!({
             "hosts": ["$RESEND_BASE_URL"], "secrets": ["RESEND_API_KEY"],

@@ -23,10 +23,7 @@ pub(crate) struct Arguments {
 
 impl Parse for Arguments {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let mut arguments = Self {
-            fields: Vec::new(),
-            end: input.span(),
-        };
+        let mut arguments = Self { fields: Vec::new(), end: input.span() };
         while !input.is_empty() {
             let name = input.call(Ident::parse_any)?;
             let Some(key) = KEYS.iter().find(|key| name == key.name) else {
@@ -46,38 +43,29 @@ impl Arguments {
     pub(crate) fn id(&self) -> syn::Result<String> {
         match self.get("id") {
             Some(Json::Text(id)) => Ok(id.clone()),
-            _ => Err(syn::Error::new(
-                self.end,
-                "a workflow needs an id: id = \"welcome-email\"",
-            )),
+            _ => Err(syn::Error::new(self.end, "a workflow needs an id: id = \"welcome-email\"")),
         }
     }
 
     /// Takes the description from elsewhere if there is none.
     pub(crate) fn describe_by(&mut self, text: Option<String>) {
         if let (None, Some(text)) = (self.get("description"), text) {
-            self.fields
-                .push(("description".to_owned(), Json::Text(text)));
+            self.fields.push(("description".to_owned(), Json::Text(text)));
         }
     }
 
     /// The entry of `describe`.
     pub(crate) fn declaration(mut self) -> syn::Result<String> {
         if self.get("triggers").is_none() {
-            let message =
-                "a workflow needs a trigger: on = \"clerk/user.created\" or cron = \"0 9 * * *\"";
+            let message = "a workflow needs a trigger: on = \"clerk/user.created\" or cron = \"0 9 * * *\"";
             return Err(syn::Error::new(self.end, message));
         }
-        self.fields
-            .sort_by_key(|(name, _)| KEYS.iter().position(|key| list_of(key) == name));
+        self.fields.sort_by_key(|(name, _)| KEYS.iter().position(|key| list_of(key) == name));
         Ok(Json::Object(self.fields).to_string())
     }
 
     fn get(&self, name: &str) -> Option<&Json> {
-        self.fields
-            .iter()
-            .find(|(other, _)| other == name)
-            .map(|(_, value)| value)
+        self.fields.iter().find(|(other, _)| other == name).map(|(_, value)| value)
     }
 
     fn read(&mut self, name: &Ident, key: &Key, input: ParseStream<'_>) -> syn::Result<()> {
@@ -85,24 +73,13 @@ impl Arguments {
             Shape::Value(kind) => {
                 input.parse::<Token![=]>()?;
                 let value = literal(kind, input)?;
-                if key.name == "id" {
-                    check_id(name, value)?
-                } else {
-                    value
-                }
+                if key.name == "id" { check_id(name, value)? } else { value }
             }
             Shape::Fields { short, fields } => one(short, fields, input)?,
-            Shape::Listed {
-                list,
-                short,
-                fields,
-            } => return self.extend(list, many(short, fields, input)?),
+            Shape::Listed { list, short, fields } => return self.extend(list, many(short, fields, input)?),
         };
         if self.get(key.name).is_some() {
-            return Err(syn::Error::new(
-                name.span(),
-                format!("{name} is given twice"),
-            ));
+            return Err(syn::Error::new(name.span(), format!("{name} is given twice")));
         }
         self.fields.push((key.name.to_owned(), value));
         Ok(())
@@ -137,20 +114,14 @@ fn many(short: &'static str, fields: Fields, input: ParseStream<'_>) -> syn::Res
     bracketed!(inner in input);
     let kind = kind_of(short, fields);
     let literals = inner.parse_terminated(Lit::parse, Token![,])?;
-    literals
-        .iter()
-        .map(|value| Ok(Json::Object(vec![(short.to_owned(), json(kind, value)?)])))
-        .collect()
+    literals.iter().map(|value| Ok(Json::Object(vec![(short.to_owned(), json(kind, value)?)]))).collect()
 }
 
 /// `= value`, or `(field = value, …)` of which the first may be the short field's value alone.
 fn one(short: Option<&'static str>, fields: Fields, input: ParseStream<'_>) -> syn::Result<Json> {
     if let (Some(short), true) = (short, input.peek(Token![=])) {
         input.parse::<Token![=]>()?;
-        return Ok(Json::Object(vec![(
-            short.to_owned(),
-            literal(kind_of(short, fields), input)?,
-        )]));
+        return Ok(Json::Object(vec![(short.to_owned(), literal(kind_of(short, fields), input)?)]));
     }
     let inner;
     parenthesized!(inner in input);
@@ -164,11 +135,7 @@ fn one(short: Option<&'static str>, fields: Fields, input: ParseStream<'_>) -> s
     Ok(Json::Object(read))
 }
 
-fn field(
-    short: Option<&'static str>,
-    fields: Fields,
-    input: ParseStream<'_>,
-) -> syn::Result<(String, Json)> {
+fn field(short: Option<&'static str>, fields: Fields, input: ParseStream<'_>) -> syn::Result<(String, Json)> {
     if let (Some(short), true) = (short, input.peek(Lit)) {
         return Ok((short.to_owned(), literal(kind_of(short, fields), input)?));
     }
@@ -181,10 +148,7 @@ fn field(
 }
 
 fn kind_of(name: &str, fields: Fields) -> Kind {
-    fields
-        .iter()
-        .find(|(other, _)| *other == name)
-        .map_or(Kind::Text, |(_, kind)| *kind)
+    fields.iter().find(|(other, _)| *other == name).map_or(Kind::Text, |(_, kind)| *kind)
 }
 
 /// A literal of this kind.
@@ -195,20 +159,13 @@ fn literal(kind: Kind, input: ParseStream<'_>) -> syn::Result<Json> {
 fn json(kind: Kind, value: &Lit) -> syn::Result<Json> {
     let json = match (kind, value) {
         (Kind::Text, Lit::Str(text)) => Some(Json::text(text.value())),
-        (Kind::Duration, Lit::Str(text)) if is_duration(&text.value()) => {
-            Some(Json::text(text.value()))
-        }
+        (Kind::Duration, Lit::Str(text)) if is_duration(&text.value()) => Some(Json::text(text.value())),
         (Kind::OneOf(texts), Lit::Str(text)) if texts.contains(&text.value().as_str()) => {
             Some(Json::text(text.value()))
         }
-        (Kind::Whole, Lit::Int(number)) => number
-            .base10_parse::<u32>()
-            .ok()
-            .map(|n| Json::Number(n.to_string())),
+        (Kind::Whole, Lit::Int(number)) => number.base10_parse::<u32>().ok().map(|n| Json::Number(n.to_string())),
         (Kind::Number, Lit::Int(number)) => Some(Json::Number(number.base10_digits().to_owned())),
-        (Kind::Number, Lit::Float(number)) => {
-            Some(Json::Number(number.base10_parse::<f64>()?.to_string()))
-        }
+        (Kind::Number, Lit::Float(number)) => Some(Json::Number(number.base10_parse::<f64>()?.to_string())),
         _ => None,
     };
     json.ok_or_else(|| syn::Error::new(value.span(), format!("here stands {}", expected(kind))))
@@ -228,31 +185,21 @@ fn check_id(name: &Ident, value: Json) -> syn::Result<Json> {
     let Json::Text(id) = &value else {
         return Ok(value);
     };
-    let fits =
-        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    let fits = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
     if !id.is_empty() && id.len() <= ID_CHARS_MAX && id.chars().all(fits) {
         return Ok(value);
     }
-    Err(syn::Error::new(
-        name.span(),
-        format!("id {id:?} must be 1 to {ID_CHARS_MAX} characters of a-z, 0-9 and -"),
-    ))
+    Err(syn::Error::new(name.span(), format!("id {id:?} must be 1 to {ID_CHARS_MAX} characters of a-z, 0-9 and -")))
 }
 
 fn unknown(name: &Ident, known: impl Iterator<Item = &'static str>) -> syn::Error {
     let known = known.collect::<Vec<_>>().join(", ");
-    syn::Error::new(
-        name.span(),
-        format!("{name} is not known here; known are: {known}"),
-    )
+    syn::Error::new(name.span(), format!("{name} is not known here; known are: {known}"))
 }
 
 /// Reads a whole attribute, for tests.
 #[cfg(test)]
 pub(crate) fn read(text: &str) -> Result<String, String> {
     let arguments = syn::parse_str::<Arguments>(text).map_err(|error| error.to_string())?;
-    arguments
-        .id()
-        .and_then(|_| arguments.declaration())
-        .map_err(|error| error.to_string())
+    arguments.id().and_then(|_| arguments.declaration()).map_err(|error| error.to_string())
 }

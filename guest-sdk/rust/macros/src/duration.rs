@@ -27,8 +27,6 @@ fn part(text: &str) -> Option<(&str, &str)> {
     if behind.len() == text.len() {
         return None;
     }
-    let end = behind
-        .find(|letter: char| letter.is_ascii_digit())
-        .unwrap_or(behind.len());
+    let end = behind.find(|letter: char| letter.is_ascii_digit()).unwrap_or(behind.len());
     behind.split_at_checked(end)
 }

@@ -54,9 +54,7 @@ use arguments::Arguments;
 pub fn workflow(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let arguments = parse_macro_input!(attribute as Arguments);
     let function = parse_macro_input!(item as ItemFn);
-    expand(arguments, &function)
-        .unwrap_or_else(|error| error.to_compile_error())
-        .into()
+    expand(arguments, &function).unwrap_or_else(|error| error.to_compile_error()).into()
 }
 
 fn expand(mut arguments: Arguments, function: &ItemFn) -> syn::Result<proc_macro2::TokenStream> {
@@ -86,9 +84,7 @@ fn expand(mut arguments: Arguments, function: &ItemFn) -> syn::Result<proc_macro
 
 fn check_signature(function: &ItemFn) -> syn::Result<()> {
     let signature = &function.sig;
-    let plain = signature.asyncness.is_none()
-        && signature.generics.params.is_empty()
-        && signature.inputs.len() == 1;
+    let plain = signature.asyncness.is_none() && signature.generics.params.is_empty() && signature.inputs.len() == 1;
     if plain {
         return Ok(());
     }
@@ -101,10 +97,7 @@ fn check_signature(function: &ItemFn) -> syn::Result<()> {
 /// The first paragraph of a doc comment, in one line.
 fn first_paragraph(attributes: &[Attribute]) -> Option<String> {
     let lines = attributes.iter().filter_map(doc_line);
-    let paragraph: Vec<_> = lines
-        .map(|line| line.trim().to_owned())
-        .take_while(|line| !line.is_empty())
-        .collect();
+    let paragraph: Vec<_> = lines.map(|line| line.trim().to_owned()).take_while(|line| !line.is_empty()).collect();
     Some(paragraph.join(" ")).filter(|text| !text.is_empty())
 }
 
@@ -113,10 +106,7 @@ fn doc_line(attribute: &Attribute) -> Option<String> {
         return None;
     };
     match &pair.value {
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(text),
-            ..
-        }) if pair.path.is_ident("doc") => Some(text.value()),
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if pair.path.is_ident("doc") => Some(text.value()),
         _ => None,
     }
 }

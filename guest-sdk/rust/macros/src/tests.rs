@@ -8,10 +8,7 @@ use crate::first_paragraph;
 #[test]
 fn writes_schema_1() {
     let cases = [
-        (
-            r#"id = "a", on = "clerk/user.created""#,
-            r#"{"id":"a","triggers":[{"event":"clerk/user.created"}]}"#,
-        ),
+        (r#"id = "a", on = "clerk/user.created""#, r#"{"id":"a","triggers":[{"event":"clerk/user.created"}]}"#),
         (
             r#"on = ["a/b", "a/c"], cron("0 9 * * *", timezone = "UTC", missed = "run_once"), id = "x-1", name = "X""#,
             r#"{"id":"x-1","name":"X","triggers":[{"event":"a/b"},{"event":"a/c"},{"cron":"0 9 * * *","timezone":"UTC","missed":"run_once"}]}"#,
@@ -40,28 +37,13 @@ fn refuses_with_the_reason() {
         (r#"on = "a""#, "needs an id"),
         (r#"id = "a""#, "needs a trigger"),
         (r#"id = "Big", on = "a""#, "a-z, 0-9 and -"),
-        (
-            r#"id = "a", on = "a", concurency = 1"#,
-            "concurency is not known here",
-        ),
-        (
-            r#"id = "a", on = "a", concurrency = "10""#,
-            "a whole number",
-        ),
+        (r#"id = "a", on = "a", concurency = 1"#, "concurency is not known here"),
+        (r#"id = "a", on = "a", concurrency = "10""#, "a whole number"),
         (r#"id = "a", on = "a", concurrency = -1"#, "a whole number"),
-        (
-            r#"id = "a", on = "a", timeouts(run = "soon")"#,
-            "a duration as text",
-        ),
-        (
-            r#"id = "a", on = "a", timeouts(run = "1m1h")"#,
-            "a duration as text",
-        ),
+        (r#"id = "a", on = "a", timeouts(run = "soon")"#, "a duration as text"),
+        (r#"id = "a", on = "a", timeouts(run = "1m1h")"#, "a duration as text"),
         (r#"id = "a", on = "a", upgrade = "never""#, "one of"),
-        (
-            r#"id = "a", on = "a", throttle(limit = 1, perid = "1s")"#,
-            "perid is not known here",
-        ),
+        (r#"id = "a", on = "a", throttle(limit = 1, perid = "1s")"#, "perid is not known here"),
         (r#"id = "a", id = "b", on = "a""#, "given twice"),
     ];
     for (attribute, expected) in cases {
@@ -79,8 +61,5 @@ fn the_doc_comment_describes() {
         /// More.
         fn f() {}
     };
-    assert_eq!(
-        first_paragraph(&function.attrs).as_deref(),
-        Some("Sends the mail at once.")
-    );
+    assert_eq!(first_paragraph(&function.attrs).as_deref(), Some("Sends the mail at once."));
 }

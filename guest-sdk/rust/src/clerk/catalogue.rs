@@ -3,9 +3,8 @@
 //! other type is an event like these; take its data as `serde_json::Value`.
 
 use super::{
-    Deleted, Email, Organization, OrganizationDomain, OrganizationInvitation,
-    OrganizationMembership, PaymentAttempt, Permission, Role, Session, Sms, Subscription,
-    SubscriptionItem, User, WaitlistEntry,
+    Deleted, Email, Organization, OrganizationDomain, OrganizationInvitation, OrganizationMembership, PaymentAttempt,
+    Permission, Role, Session, Sms, Subscription, SubscriptionItem, User, WaitlistEntry,
 };
 
 macro_rules! catalogue {

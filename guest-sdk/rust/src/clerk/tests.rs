@@ -6,9 +6,7 @@ use super::*;
 
 fn user(fields: Value) -> User {
     let mut data = json!({"id": "user_29w83sxmDNGwOuEthce5gg56FcC", "object": "user"});
-    data.as_object_mut()
-        .unwrap()
-        .extend(fields.as_object().unwrap().clone());
+    data.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     serde_json::from_value(data).unwrap()
 }
 
@@ -19,31 +17,13 @@ fn address(id: &str, text: &str) -> Value {
 
 #[test]
 fn the_primary_address_is_found_by_its_id() {
-    let two = json!([
-        address("idn_1", "old@example.org"),
-        address("idn_2", "new@example.org")
-    ]);
+    let two = json!([address("idn_1", "old@example.org"), address("idn_2", "new@example.org")]);
     let cases = [
-        (
-            json!({"email_addresses": two, "primary_email_address_id": "idn_2"}),
-            Some("new@example.org"),
-        ),
-        (
-            json!({"email_addresses": two, "primary_email_address_id": "idn_1"}),
-            Some("old@example.org"),
-        ),
-        (
-            json!({"email_addresses": two, "primary_email_address_id": "idn_9"}),
-            None,
-        ),
-        (
-            json!({"email_addresses": two, "primary_email_address_id": null}),
-            None,
-        ),
-        (
-            json!({"email_addresses": [], "primary_email_address_id": "idn_1"}),
-            None,
-        ),
+        (json!({"email_addresses": two, "primary_email_address_id": "idn_2"}), Some("new@example.org")),
+        (json!({"email_addresses": two, "primary_email_address_id": "idn_1"}), Some("old@example.org")),
+        (json!({"email_addresses": two, "primary_email_address_id": "idn_9"}), None),
+        (json!({"email_addresses": two, "primary_email_address_id": null}), None),
+        (json!({"email_addresses": [], "primary_email_address_id": "idn_1"}), None),
         (json!({"email_addresses": null}), None),
         (json!({}), None),
     ];
@@ -55,28 +35,15 @@ fn the_primary_address_is_found_by_its_id() {
 #[test]
 fn a_name_is_never_null_null() {
     let cases = [
-        (
-            json!({"first_name": "Zoë", "last_name": "Ek"}),
-            Some("Zoë Ek"),
-        ),
+        (json!({"first_name": "Zoë", "last_name": "Ek"}), Some("Zoë Ek")),
         (json!({"first_name": "Zoë", "last_name": null}), Some("Zoë")),
         (json!({"first_name": null, "last_name": "Ek"}), Some("Ek")),
-        (
-            json!({"first_name": "  ", "last_name": null, "username": "zoe"}),
-            Some("zoe"),
-        ),
-        (
-            json!({"first_name": null, "last_name": null, "username": null}),
-            None,
-        ),
+        (json!({"first_name": "  ", "last_name": null, "username": "zoe"}), Some("zoe")),
+        (json!({"first_name": null, "last_name": null, "username": null}), None),
         (json!({}), None),
     ];
     for (fields, expected) in cases {
-        assert_eq!(
-            user(fields.clone()).display_name().as_deref(),
-            expected,
-            "{fields}"
-        );
+        assert_eq!(user(fields.clone()).display_name().as_deref(), expected, "{fields}");
     }
 }
 
@@ -98,10 +65,7 @@ fn a_whole_user_keeps_what_the_view_does_not_name() {
     assert_eq!(user.public_metadata["plan"], "pro");
     assert!(user.unsafe_metadata.is_empty() && !user.has_image);
     let times = [user.created_at, user.last_sign_in_at].map(|time| time.unwrap().0.to_string());
-    assert_eq!(
-        times,
-        ["2022-05-31T15:56:31.514Z", "2022-05-31T15:56:31.000Z"]
-    );
+    assert_eq!(times, ["2022-05-31T15:56:31.514Z", "2022-05-31T15:56:31.000Z"]);
     let back: User = serde_json::from_value(serde_json::to_value(&user).unwrap()).unwrap();
     assert_eq!(back, user);
 }
@@ -117,9 +81,7 @@ fn every_type_reads_data_of_ids_and_nulls() {
     for name in EVENT_NAMES {
         let data = json!({"id": "x_1", "object": "x", "user_id": "user_1", "status": null, "payer": null,
             "created_at": null, "items": null, "organization": null, "new_field": [1]});
-        fits(name, &data)
-            .unwrap()
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        fits(name, &data).unwrap().unwrap_or_else(|error| panic!("{name}: {error}"));
     }
     assert!(fits("clerk/other.created", &json!({})).is_none());
     assert!(fits("clerk/user.created", &json!({})).unwrap().is_err());
@@ -127,8 +89,7 @@ fn every_type_reads_data_of_ids_and_nulls() {
 
 #[test]
 fn a_deleted_user_is_known_by_its_id() {
-    let data: UserDeleted =
-        serde_json::from_value(json!({"id": "user_1", "object": "user", "deleted": true})).unwrap();
+    let data: UserDeleted = serde_json::from_value(json!({"id": "user_1", "object": "user", "deleted": true})).unwrap();
     assert!(data.deleted);
     assert_eq!(data.id.as_deref(), Some("user_1"));
 }
@@ -140,21 +101,16 @@ fn billing_nests() {
         "payer": {"user_id": "user_1", "email": "zoe@example.com"}});
     let item: SubscriptionItemFreeTrialEnding = serde_json::from_value(data).unwrap();
     assert_eq!(item.plan.unwrap().amount, Some(999));
-    assert_eq!(
-        item.payer.unwrap().email.as_deref(),
-        Some("zoe@example.com")
-    );
+    assert_eq!(item.payer.unwrap().email.as_deref(), Some("zoe@example.com"));
 }
 
 #[test]
 fn the_envelope_is_read_from_meta() {
-    let event: Event = serde_json::from_value(json!({"id": "1", "name": "clerk/user.created", "data": {}, "meta": {"clerk": {
+    let event: Event =
+        serde_json::from_value(json!({"id": "1", "name": "clerk/user.created", "data": {}, "meta": {"clerk": {
         "instance_id": "ins_1", "event_attributes": {"http_request": {"client_ip": "::1"}}, "received_at": 5}}}))
-    .unwrap();
+        .unwrap();
     let meta = meta(&event).unwrap();
     assert_eq!(meta.instance_id.as_deref(), Some("ins_1"));
-    assert_eq!(
-        meta.event_attributes.unwrap()["http_request"]["client_ip"],
-        "::1"
-    );
+    assert_eq!(meta.event_attributes.unwrap()["http_request"]["client_ip"], "::1");
 }

@@ -137,19 +137,9 @@ impl User {
 
     /// First and last name as far as they are known, else the user name; `None` if none is.
     pub fn display_name(&self) -> Option<String> {
-        let given = [&self.first_name, &self.last_name]
-            .into_iter()
-            .flatten()
-            .map(|name| name.trim());
-        let full = given
-            .filter(|name| !name.is_empty())
-            .collect::<Vec<_>>()
-            .join(" ");
-        let name = if full.is_empty() {
-            self.username.as_deref().unwrap_or_default().trim()
-        } else {
-            &full
-        };
+        let given = [&self.first_name, &self.last_name].into_iter().flatten().map(|name| name.trim());
+        let full = given.filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" ");
+        let name = if full.is_empty() { self.username.as_deref().unwrap_or_default().trim() } else { &full };
         Some(name.to_owned()).filter(|name| !name.is_empty())
     }
 }

@@ -49,11 +49,7 @@ const SECONDS_BELOW: u64 = 100_000_000_000;
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let number = u64::deserialize(from)?;
-        let millis = if number < SECONDS_BELOW {
-            number * 1000
-        } else {
-            number
-        };
+        let millis = if number < SECONDS_BELOW { number * 1000 } else { number };
         Ok(Self(Timestamp::from_millis(millis)))
     }
 }

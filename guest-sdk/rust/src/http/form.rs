@@ -40,14 +40,8 @@ impl Form {
 
     /// Adds `name[key]` for each entry.
     #[must_use]
-    pub fn map<'a>(
-        self,
-        name: &str,
-        entries: impl IntoIterator<Item = (&'a String, &'a String)>,
-    ) -> Self {
-        entries.into_iter().fold(self, |form, (key, value)| {
-            form.field(&format!("{name}[{key}]"), value)
-        })
+    pub fn map<'a>(self, name: &str, entries: impl IntoIterator<Item = (&'a String, &'a String)>) -> Self {
+        entries.into_iter().fold(self, |form, (key, value)| form.field(&format!("{name}[{key}]"), value))
     }
 }
 
@@ -68,9 +62,7 @@ impl Display for Form {
 fn encode(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'*' | b'-' | b'.' | b'_' => {
-                f.write_char(char::from(byte))?
-            }
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'*' | b'-' | b'.' | b'_' => f.write_char(char::from(byte))?,
             b' ' => f.write_char('+')?,
             _ => write!(f, "%{byte:02X}")?,
         }
@@ -85,21 +77,13 @@ mod tests {
 
     #[test]
     fn escapes_all_but_the_unreserved() {
-        let form = Form::new()
-            .field("name", "Zoë & Söhne = 100% *ok*")
-            .field("a b", "");
-        assert_eq!(
-            form.to_string(),
-            "name=Zo%C3%AB+%26+S%C3%B6hne+%3D+100%25+*ok*&a+b="
-        );
+        let form = Form::new().field("name", "Zoë & Söhne = 100% *ok*").field("a b", "");
+        assert_eq!(form.to_string(), "name=Zo%C3%AB+%26+S%C3%B6hne+%3D+100%25+*ok*&a+b=");
     }
 
     #[test]
     fn maps_nest_by_brackets() {
         let metadata = BTreeMap::from([("user_id".to_owned(), "user_1".to_owned())]);
-        assert_eq!(
-            Form::new().map("metadata", &metadata).to_string(),
-            "metadata%5Buser_id%5D=user_1"
-        );
+        assert_eq!(Form::new().map("metadata", &metadata).to_string(), "metadata%5Buser_id%5D=user_1");
     }
 }

@@ -42,9 +42,7 @@ impl Response {
     /// The first header of this name; the case does not matter.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.wire.headers.iter();
-        headers
-            .find(|(other, _)| other.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        headers.find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The body.
@@ -62,12 +60,8 @@ impl Response {
     /// # Errors
     /// To be tried again, where the body is no JSON of this shape: an answer cut short on its way looks so.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.wire.body).map_err(|error| {
-            Error::new(format!(
-                "the answer ({}) does not fit: {error}",
-                self.status()
-            ))
-        })
+        serde_json::from_slice(&self.wire.body)
+            .map_err(|error| Error::new(format!("the answer ({}) does not fit: {error}", self.status())))
     }
 
     /// The wait that `retry-after` asks for, in seconds or as a date (measured from the answer's own `date`).
@@ -95,27 +89,18 @@ impl Response {
         let text = self.text();
         let excerpt: String = text.chars().take(EXCERPT_CHARS_MAX).collect();
         let message = format!("the answer's status is {}: {excerpt}", self.status());
-        Err(if again {
-            self.failed(message)
-        } else {
-            self.failed_for_good(message)
-        })
+        Err(if again { self.failed(message) } else { self.failed_for_good(message) })
     }
 
     /// An error to be tried again after what `retry-after` asks for, with this answer as its detail.
     pub(crate) fn failed(&self, message: impl std::fmt::Display) -> Error {
-        let error = self
-            .detail()
-            .into_iter()
-            .fold(Error::new(message), Error::with_detail);
+        let error = self.detail().into_iter().fold(Error::new(message), Error::with_detail);
         self.retry_after().into_iter().fold(error, Error::retry_in)
     }
 
     /// A permanent error with this answer as its detail.
     pub(crate) fn failed_for_good(&self, message: impl std::fmt::Display) -> Error {
-        self.detail()
-            .into_iter()
-            .fold(permanent(message), Error::with_detail)
+        self.detail().into_iter().fold(permanent(message), Error::with_detail)
     }
 
     fn detail(&self) -> Option<Value> {
@@ -128,17 +113,8 @@ impl Response {
 impl Response {
     /// An answer for tests.
     pub(crate) fn of(status: u16, headers: &[(&str, &str)], body: &str) -> Self {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        Self {
-            wire: WireResponse {
-                status,
-                headers,
-                body: body.as_bytes().to_vec(),
-            },
-        }
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self { wire: WireResponse { status, headers, body: body.as_bytes().to_vec() } }
     }
 }
 
@@ -149,35 +125,17 @@ mod tests {
     #[test]
     fn retry_after_is_seconds_or_a_date() {
         let date = ("date", "Sun, 06 Nov 1994 08:49:30 GMT");
-        let cases = [
-            ("7", Some(7)),
-            (" 0 ", Some(0)),
-            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(7)),
-            ("soon", None),
-        ];
+        let cases = [("7", Some(7)), (" 0 ", Some(0)), ("Sun, 06 Nov 1994 08:49:37 GMT", Some(7)), ("soon", None)];
         for (text, expected) in cases {
             let response = Response::of(429, &[date, ("Retry-After", text)], "");
-            assert_eq!(
-                response.retry_after(),
-                expected.map(Duration::from_secs),
-                "{text}"
-            );
+            assert_eq!(response.retry_after(), expected.map(Duration::from_secs), "{text}");
         }
     }
 
     #[test]
     fn a_status_says_whether_to_try_again() {
-        for (status, is_permanent) in [
-            (301, true),
-            (400, true),
-            (404, true),
-            (409, true),
-            (429, false),
-            (503, false),
-        ] {
-            let error = Response::of(status, &[("retry-after", "2")], r#"{"a":1}"#)
-                .error_for_status()
-                .unwrap_err();
+        for (status, is_permanent) in [(301, true), (400, true), (404, true), (409, true), (429, false), (503, false)] {
+            let error = Response::of(status, &[("retry-after", "2")], r#"{"a":1}"#).error_for_status().unwrap_err();
             assert_eq!(error.is_permanent(), is_permanent, "{status}");
             assert_eq!(error.retry_after().is_none(), is_permanent, "{status}");
             assert_eq!(error.detail(), Some(&serde_json::json!({"a": 1})));

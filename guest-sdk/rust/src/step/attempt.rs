@@ -32,18 +32,8 @@ pub(crate) fn open_token() -> Option<u64> {
 
 /// Runs `body` with this attempt open.
 pub(super) fn within<T>(attempt: WireAttempt, body: &dyn Fn() -> T) -> T {
-    let WireAttempt {
-        number,
-        idempotency_key,
-        token,
-    } = attempt;
-    OPEN.set(Some((
-        Attempt {
-            number,
-            idempotency_key,
-        },
-        token,
-    )));
+    let WireAttempt { number, idempotency_key, token } = attempt;
+    OPEN.set(Some((Attempt { number, idempotency_key }, token)));
     let _close = Close;
     body()
 }

@@ -125,17 +125,8 @@ mod tests {
     #[test]
     fn only_what_was_set_is_said() {
         assert_eq!(Options::new().to_json(), "");
-        assert_eq!(
-            Options::new().timeout(minutes(90)).to_json(),
-            r#"{"timeout":"1h30m"}"#
-        );
-        let all = Options::new()
-            .attempts_max(3)
-            .first_delay(seconds(2))
-            .on_unknown(OnUnknown::Pause);
-        assert_eq!(
-            all.to_json(),
-            r#"{"retries":{"attempts_max":3,"first_delay":"2s"},"on_unknown":"pause"}"#
-        );
+        assert_eq!(Options::new().timeout(minutes(90)).to_json(), r#"{"timeout":"1h30m"}"#);
+        let all = Options::new().attempts_max(3).first_delay(seconds(2)).on_unknown(OnUnknown::Pause);
+        assert_eq!(all.to_json(), r#"{"retries":{"attempts_max":3,"first_delay":"2s"},"on_unknown":"pause"}"#);
     }
 }

@@ -19,10 +19,7 @@ fn a_finished_step_does_not_run_again() {
         run("second", || Ok(first + 1))
     });
     assert_eq!(outcome.result.unwrap(), 8);
-    assert_eq!(
-        outcome.journal,
-        ["first done", "a-week slept 7d", "second done"]
-    );
+    assert_eq!(outcome.journal, ["first done", "a-week slept 7d", "second done"]);
     assert_eq!(runs.get(), 1);
 }
 
@@ -39,40 +36,21 @@ fn a_failing_step_is_tried_again_with_the_same_key() {
     let outcome = Host::new().run(|| {
         run("flaky", || {
             let attempt = attempt().unwrap();
-            attempts
-                .borrow_mut()
-                .push((attempt.number, attempt.idempotency_key));
-            if attempt.number < 3 {
-                Err(retry_after(Duration::from_secs(60), "busy"))
-            } else {
-                Ok(())
-            }
+            attempts.borrow_mut().push((attempt.number, attempt.idempotency_key));
+            if attempt.number < 3 { Err(retry_after(Duration::from_secs(60), "busy")) } else { Ok(()) }
         })
     });
     assert!(outcome.result.is_ok());
     let key = || "workflow/run/flaky".to_owned();
     assert_eq!(attempts.into_inner(), [(1, key()), (2, key()), (3, key())]);
-    assert_eq!(
-        outcome
-            .ended_at
-            .since("2026-01-01T00:00:00Z".parse().unwrap()),
-        Duration::from_millis(120_001)
-    );
+    assert_eq!(outcome.ended_at.since("2026-01-01T00:00:00Z".parse().unwrap()), Duration::from_millis(120_001));
 }
 
 #[test]
 fn an_exhausted_step_can_be_caught() {
-    let outcome = Host::new().attempts_max(2).run(|| {
-        match run::<(), _>("charge", || Err(Error::new("no luck"))) {
-            Ok(()) => Ok("charged".to_owned()),
-            Err(error) => run("undo", || {
-                Ok(format!(
-                    "{} in {}",
-                    error.message(),
-                    error.step().unwrap_or_default()
-                ))
-            }),
-        }
+    let outcome = Host::new().attempts_max(2).run(|| match run::<(), _>("charge", || Err(Error::new("no luck"))) {
+        Ok(()) => Ok("charged".to_owned()),
+        Err(error) => run("undo", || Ok(format!("{} in {}", error.message(), error.step().unwrap_or_default()))),
     });
     assert_eq!(outcome.result.unwrap(), "no luck in charge");
     assert_eq!(outcome.journal, ["charge failed: no luck", "undo done"]);
@@ -95,24 +73,15 @@ fn a_permanent_error_ends_the_step_at_once() {
 fn a_step_inside_a_step_is_refused() {
     let outcome = Host::new().run(|| run("outer", || run("inner", || Ok(()))));
     let error = outcome.result.unwrap_err();
-    assert!(
-        error.message().contains("\"inner\" is inside another step"),
-        "{error}"
-    );
+    assert!(error.message().contains("\"inner\" is inside another step"), "{error}");
     assert_eq!(outcome.journal.len(), 1);
 }
 
 #[test]
 fn a_result_that_is_no_json_fails_for_good() {
     let map = || Ok(crate::collections::BTreeMap::from([((1, 2), 3)]));
-    let error = Host::new()
-        .run(|| run("odd", map).map(|_| ()))
-        .result
-        .unwrap_err();
-    assert!(
-        error.is_permanent() && error.message().contains("cannot be JSON"),
-        "{error}"
-    );
+    let error = Host::new().run(|| run("odd", map).map(|_| ())).result.unwrap_err();
+    assert!(error.is_permanent() && error.message().contains("cannot be JSON"), "{error}");
 }
 
 #[test]

@@ -19,14 +19,8 @@ pub(crate) mod step {
         state::with(|state| {
             let name = state.full_name(name);
             match state.replayed(&format!("step {name}")) {
-                Some(Entry::Step {
-                    outcome: Ok(result),
-                    ..
-                }) => Slot::Done(result.clone()),
-                Some(Entry::Step {
-                    outcome: Err(error),
-                    ..
-                }) => Slot::Failed(error.clone()),
+                Some(Entry::Step { outcome: Ok(result), .. }) => Slot::Done(result.clone()),
+                Some(Entry::Step { outcome: Err(error), .. }) => Slot::Failed(error.clone()),
                 _ => open(state, name),
             }
         })
@@ -36,11 +30,7 @@ pub(crate) mod step {
         state.attempts += 1;
         let idempotency_key = format!("workflow/run/{name}");
         state.open = Some(Open { name, requests: 0 });
-        Slot::Execute(Attempt {
-            number: state.attempts,
-            idempotency_key,
-            token: u64::from(state.attempts),
-        })
+        Slot::Execute(Attempt { number: state.attempts, idempotency_key, token: u64::from(state.attempts) })
     }
 
     /// Leaves the activation always: a run that goes on in the same instance would hide a slip.
@@ -48,23 +38,14 @@ pub(crate) mod step {
         let outcome = outcome.map(str::to_owned).map_err(StepError::clone);
         state::with(|state| {
             let name = state.open.take().map(|open| open.name).unwrap_or_default();
-            let again = matches!(&outcome, Err(error) if !error.permanent)
-                && state.attempts < state.attempts_max;
+            let again = matches!(&outcome, Err(error) if !error.permanent) && state.attempts < state.attempts_max;
             if again {
-                let delay = outcome
-                    .as_ref()
-                    .err()
-                    .and_then(|error| error.retry_after_ms)
-                    .unwrap_or(1000);
+                let delay = outcome.as_ref().err().and_then(|error| error.retry_after_ms).unwrap_or(1000);
                 state.now = state.now + crate::milliseconds(delay);
             } else {
                 state.attempts = 0;
                 state.now = state.now + crate::milliseconds(1);
-                state.journal.push(Entry::Step {
-                    name,
-                    outcome,
-                    at: state.now,
-                });
+                state.journal.push(Entry::Step { name, outcome, at: state.now });
             }
         });
         suspend()
@@ -83,11 +64,7 @@ pub(crate) mod step {
             }
             let from = state.now;
             state.now = from.max(Timestamp::from_millis(epoch_ms));
-            state.journal.push(Entry::Sleep {
-                name,
-                from,
-                until: state.now,
-            });
+            state.journal.push(Entry::Sleep { name, from, until: state.now });
             false
         });
         if !slept {
@@ -102,27 +79,15 @@ pub(crate) mod http {
     use crate::bindings::stepwell::workflow::http::{HttpError, Request, Response};
 
     pub(crate) fn send(_token: u64, request: &Request) -> Result<Response, HttpError> {
-        let (sent, mut answer) = state::with(|state| {
-            (
-                record(state, request),
-                std::mem::replace(&mut state.answer, none()),
-            )
-        });
+        let (sent, mut answer) =
+            state::with(|state| (record(state, request), std::mem::replace(&mut state.answer, none())));
         let given = answer(&sent);
         state::with(|state| state.answer = answer);
         if given.lost {
             let message = "the connection was lost".to_owned();
-            return Err(HttpError {
-                code: "connect".to_owned(),
-                message,
-                permanent: false,
-            });
+            return Err(HttpError { code: "connect".to_owned(), message, permanent: false });
         }
-        Ok(Response {
-            status: given.status,
-            headers: given.headers,
-            body: given.body,
-        })
+        Ok(Response { status: given.status, headers: given.headers, body: given.body })
     }
 
     /// Stands in while the true one is called, which may itself look at the host.
@@ -131,9 +96,7 @@ pub(crate) mod http {
     }
 
     fn record(state: &mut State, request: &Request) -> Sent {
-        let Some(open) = &mut state.open else {
-            fail("a request outside a step".to_owned())
-        };
+        let Some(open) = &mut state.open else { fail("a request outside a step".to_owned()) };
         open.requests += 1;
         let idempotency_key = match open.requests {
             1 => format!("workflow/run/{}", open.name),
@@ -142,11 +105,7 @@ pub(crate) mod http {
         let sent = Sent {
             method: request.method.clone(),
             url: request.url.clone(),
-            headers: request
-                .headers
-                .iter()
-                .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
-                .collect(),
+            headers: request.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect(),
             body: String::from_utf8_lossy(request.body.as_deref().unwrap_or_default()).into_owned(),
             idempotency_key,
         };
@@ -160,11 +119,7 @@ pub(crate) mod context {
     use crate::bindings::stepwell::workflow::context::RunInfo;
 
     pub(crate) fn run() -> RunInfo {
-        RunInfo {
-            run_id: "run".to_owned(),
-            workflow: "workflow".to_owned(),
-            event_id: "event-1".to_owned(),
-        }
+        RunInfo { run_id: "run".to_owned(), workflow: "workflow".to_owned(), event_id: "event-1".to_owned() }
     }
 
     pub(crate) fn now() -> u64 {
@@ -175,17 +130,12 @@ pub(crate) mod context {
     pub(crate) fn random(length: u32) -> Vec<u8> {
         state::with(|state| {
             let mut stream = match &state.open {
-                Some(open) => open
-                    .name
-                    .bytes()
-                    .fold(7, |seed, byte| splitmix(seed ^ u64::from(byte))),
+                Some(open) => open.name.bytes().fold(7, |seed, byte| splitmix(seed ^ u64::from(byte))),
                 None => 0,
             };
             stream = splitmix(stream.wrapping_add(state.drawn));
             state.drawn += u64::from(state.open.is_none());
-            (0..u64::from(length))
-                .flat_map(|n| splitmix(stream ^ n).to_le_bytes().into_iter().take(1))
-                .collect()
+            (0..u64::from(length)).flat_map(|n| splitmix(stream ^ n).to_le_bytes().into_iter().take(1)).collect()
         })
     }
 
@@ -211,10 +161,7 @@ pub(crate) mod log {
             Level::Warn => "warn",
             Level::Error => "error",
         };
-        let fields: String = fields
-            .iter()
-            .map(|(name, value)| format!(" {name}={value}"))
-            .collect();
+        let fields: String = fields.iter().map(|(name, value)| format!(" {name}={value}")).collect();
         state::with(|state| {
             let line = format!("{level} {message}{fields}");
             if state.open.is_some() {

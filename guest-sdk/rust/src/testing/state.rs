@@ -51,16 +51,8 @@ pub(super) struct Open {
 }
 
 pub(super) enum Entry {
-    Step {
-        name: String,
-        outcome: Result<String, StepError>,
-        at: Timestamp,
-    },
-    Sleep {
-        name: String,
-        from: Timestamp,
-        until: Timestamp,
-    },
+    Step { name: String, outcome: Result<String, StepError>, at: Timestamp },
+    Sleep { name: String, from: Timestamp, until: Timestamp },
 }
 
 impl Entry {
@@ -81,16 +73,8 @@ impl Entry {
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Step {
-                name,
-                outcome: Ok(_),
-                ..
-            } => write!(f, "{name} done"),
-            Self::Step {
-                name,
-                outcome: Err(error),
-                ..
-            } => write!(f, "{name} failed: {}", error.message),
+            Self::Step { name, outcome: Ok(_), .. } => write!(f, "{name} done"),
+            Self::Step { name, outcome: Err(error), .. } => write!(f, "{name} failed: {}", error.message),
             Self::Sleep { name, from, until } => {
                 write!(f, "{name} slept {}", duration_text(until.since(*from)))
             }
@@ -124,11 +108,7 @@ impl State {
     pub(super) fn full_name(&mut self, name: &str) -> String {
         let met = self.met.entry(name.to_owned()).or_default();
         *met += 1;
-        if *met == 1 {
-            name.to_owned()
-        } else {
-            format!("{name}#{met}")
-        }
+        if *met == 1 { name.to_owned() } else { format!("{name}#{met}") }
     }
 
     /// The journal's entry for the next call, if the call was made before; panics where it is another call.
@@ -138,11 +118,7 @@ impl State {
         }
         let entry = self.journal.get(self.next)?;
         if entry.call() != call {
-            fail(format!(
-                "the replay differs at call {}: first {}, now {call}",
-                self.next + 1,
-                entry.call()
-            ));
+            fail(format!("the replay differs at call {}: first {}, now {call}", self.next + 1, entry.call()));
         }
         self.next += 1;
         Some(entry)
@@ -150,10 +126,7 @@ impl State {
 
     /// Journal time: that of the last entry consumed.
     pub(super) fn journal_time(&self) -> Timestamp {
-        let last = self
-            .next
-            .checked_sub(1)
-            .and_then(|last| self.journal.get(last));
+        let last = self.next.checked_sub(1).and_then(|last| self.journal.get(last));
         last.map_or(STARTED_AT, Entry::at)
     }
 }

@@ -28,9 +28,7 @@ pub(crate) fn walk(
     while let Some((folder, depth)) = folders.pop() {
         visit(&folder);
         for (entry, is_folder) in entries(&folder) {
-            left = left
-                .checked_sub(1)
-                .ok_or_else(|| too_many(root, entries_max))?;
+            left = left.checked_sub(1).ok_or_else(|| too_many(root, entries_max))?;
             match is_folder {
                 true if depth < depth_max => folders.push((entry, depth + 1)),
                 true => {}
@@ -55,9 +53,6 @@ fn entries(folder: &Path) -> Vec<(PathBuf, bool)> {
 }
 
 fn too_many(root: &Path, entries_max: usize) -> io::Error {
-    let message = format!(
-        "more than {entries_max} files below {}: name a smaller folder",
-        root.display()
-    );
+    let message = format!("more than {entries_max} files below {}: name a smaller folder", root.display());
     io::Error::other(message)
 }

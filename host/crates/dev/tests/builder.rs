@@ -28,24 +28,11 @@ impl Tree {
     /// one workflow in `target/`; the SDK beside.
     fn new() -> Self {
         let tree = Self(tempfile::tempdir().unwrap());
-        tree.write(
-            "rust-toolchain.toml",
-            include_str!("../../../../rust-toolchain.toml"),
-        );
-        tree.write(
-            "sdk/Cargo.toml",
-            "[package]\nname = \"stepwell-sdk\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
-        );
+        tree.write("rust-toolchain.toml", include_str!("../../../../rust-toolchain.toml"));
+        tree.write("sdk/Cargo.toml", "[package]\nname = \"stepwell-sdk\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
         tree.write("sdk/src/lib.rs", "");
-        tree.write(
-            "sources/Cargo.toml",
-            "[workspace]\nresolver = \"3\"\nmembers = [\"good\", \"bad\", \"plain\"]\n",
-        );
-        tree.workflow(
-            "sources/good",
-            "../../sdk",
-            "#[unsafe(no_mangle)] pub extern \"C\" fn answer() -> i32 { 41 }",
-        );
+        tree.write("sources/Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"good\", \"bad\", \"plain\"]\n");
+        tree.workflow("sources/good", "../../sdk", "#[unsafe(no_mangle)] pub extern \"C\" fn answer() -> i32 { 41 }");
         tree.workflow("sources/bad", "../../sdk", "fn broken() -> i32 { \"no\" }");
         tree.write(
             "sources/plain/Cargo.toml",
@@ -69,10 +56,7 @@ impl Tree {
 
     fn workflow(&self, path: &str, sdk: &str, code: &str) {
         let name = Path::new(path).file_name().unwrap().to_str().unwrap();
-        self.write(
-            &format!("{path}/Cargo.toml"),
-            &WORKFLOW.replace("NAME", name).replace("SDK", sdk),
-        );
+        self.write(&format!("{path}/Cargo.toml"), &WORKFLOW.replace("NAME", name).replace("SDK", sdk));
         self.write(&format!("{path}/src/lib.rs"), code);
     }
 
@@ -87,10 +71,7 @@ impl Tree {
 }
 
 fn changed(outcome: &Outcome) -> (String, Option<bool>) {
-    (
-        outcome.source.package.clone(),
-        outcome.result.as_ref().ok().map(|p| p.changed),
-    )
+    (outcome.source.package.clone(), outcome.result.as_ref().ok().map(|p| p.changed))
 }
 
 #[tokio::test]
@@ -100,10 +81,7 @@ async fn sources_are_found_built_and_published_once() {
     let found = builder.find(&tree.path("sources")).await.unwrap();
     let names: Vec<_> = found.sources.iter().map(|s| s.package.as_str()).collect();
     assert_eq!(names, ["bad", "good"], "{found:?}");
-    assert_eq!(
-        found.broken[0].manifest,
-        tree.path("sources/torn/Cargo.toml")
-    );
+    assert_eq!(found.broken[0].manifest, tree.path("sources/torn/Cargo.toml"));
     assert_eq!(found.sources[1].path_dependencies, [tree.path("sdk")]);
 
     let (lines, told) = mpsc::channel();
@@ -116,17 +94,11 @@ async fn sources_are_found_built_and_published_once() {
         [("bad".into(), None), ("good".into(), Some(true))],
         "{outcomes:?}"
     );
-    let Err(BuildError::Compile { output, .. }) = &outcomes[0].result else {
-        panic!("{outcomes:?}")
-    };
-    assert!(
-        output.contains("mismatched types") && output.contains("bad/src/lib.rs"),
-        "{output}"
-    );
+    let Err(BuildError::Compile { output, .. }) = &outcomes[0].result else { panic!("{outcomes:?}") };
+    assert!(output.contains("mismatched types") && output.contains("bad/src/lib.rs"), "{output}");
     let told: Vec<String> = told.try_iter().collect();
     assert!(
-        told.iter().any(|l| l.contains("Compiling good"))
-            && told.iter().any(|l| l.starts_with("Diagnostic")),
+        told.iter().any(|l| l.contains("Compiling good")) && told.iter().any(|l| l.starts_with("Diagnostic")),
         "{told:?}"
     );
 
@@ -146,26 +118,14 @@ async fn a_twin_is_refused_and_names_the_other() {
     tree.workflow("sources/elsewhere/good", "../../../sdk", "");
     tree.write(
         "sources/elsewhere/good/Cargo.toml",
-        &format!(
-            "[workspace]\n{}",
-            WORKFLOW
-                .replace("NAME", "good")
-                .replace("SDK", "../../../sdk")
-        ),
+        &format!("[workspace]\n{}", WORKFLOW.replace("NAME", "good").replace("SDK", "../../../sdk")),
     );
     let builder = tree.builder();
     let found = builder.find(&tree.path("sources")).await.unwrap();
-    let good: Vec<_> = found
-        .sources
-        .into_iter()
-        .filter(|s| s.package == "good")
-        .collect();
+    let good: Vec<_> = found.sources.into_iter().filter(|s| s.package == "good").collect();
     assert_eq!(good.len(), 2);
     let outcomes = builder.build(&good, &|_| {}).await;
-    let refused: Vec<_> = outcomes
-        .iter()
-        .filter(|o| matches!(o.result, Err(BuildError::SameName { .. })))
-        .collect();
+    let refused: Vec<_> = outcomes.iter().filter(|o| matches!(o.result, Err(BuildError::SameName { .. }))).collect();
     assert_eq!((refused.len(), outcomes.len()), (1, 2), "{outcomes:?}");
 }
 
@@ -174,11 +134,7 @@ async fn a_missing_cargo_is_told_with_what_to_do() {
     let tree = Tree::new();
     let nowhere = Environment::clean([("PATH".into(), "/nonexistent".into())]);
     let builder = Builder::new(nowhere, tree.path("plugins"));
-    let error = builder
-        .find(&tree.path("sources"))
-        .await
-        .unwrap_err()
-        .to_string();
+    let error = builder.find(&tree.path("sources")).await.unwrap_err().to_string();
     assert!(error.contains("rustup.rs"), "{error}");
 }
 
@@ -187,10 +143,7 @@ async fn a_saved_file_is_built_again_and_a_new_workflow_is_taken_up() {
     let tree = Tree::new();
     fs::remove_dir_all(tree.path("sources/bad")).unwrap();
     fs::remove_dir_all(tree.path("sources/torn")).unwrap();
-    tree.write(
-        "sources/Cargo.toml",
-        "[workspace]\nresolver = \"3\"\nmembers = [\"good\"]\n",
-    );
+    tree.write("sources/Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"good\"]\n");
     let (rounds, mut built) = tokio::sync::mpsc::unbounded_channel();
     let (builder, root) = (tree.builder(), tree.path("sources"));
     let running = tokio::spawn(async move {
@@ -199,11 +152,7 @@ async fn a_saved_file_is_built_again_and_a_new_workflow_is_taken_up() {
                 let _receiver_lives = rounds.send(outcomes.iter().map(changed).collect::<Vec<_>>());
             }
         };
-        let timing = Timing {
-            debounce: Duration::from_millis(50),
-            poll: Duration::from_millis(200),
-            notices: true,
-        };
+        let timing = Timing { debounce: Duration::from_millis(50), poll: Duration::from_millis(200), notices: true };
         rebuild_on_change(&builder, &root, timing, &tell).await
     });
     let mut until = async |expected: (&str, bool)| {
@@ -214,25 +163,13 @@ async fn a_saved_file_is_built_again_and_a_new_workflow_is_taken_up() {
                 }
             }
         };
-        timeout(Duration::from_secs(240), seen)
-            .await
-            .unwrap_or_else(|_| panic!("never built: {expected:?}"));
+        timeout(Duration::from_secs(240), seen).await.unwrap_or_else(|_| panic!("never built: {expected:?}"));
     };
     until(("good", true)).await;
-    tree.write(
-        "sources/good/src/lib.rs",
-        "#[unsafe(no_mangle)] pub extern \"C\" fn answer() -> i32 { 42 }",
-    );
+    tree.write("sources/good/src/lib.rs", "#[unsafe(no_mangle)] pub extern \"C\" fn answer() -> i32 { 42 }");
     until(("good", true)).await;
-    tree.workflow(
-        "sources/third",
-        "../../sdk",
-        "#[unsafe(no_mangle)] pub extern \"C\" fn third() {}",
-    );
-    tree.write(
-        "sources/Cargo.toml",
-        "[workspace]\nresolver = \"3\"\nmembers = [\"good\", \"third\"]\n",
-    );
+    tree.workflow("sources/third", "../../sdk", "#[unsafe(no_mangle)] pub extern \"C\" fn third() {}");
+    tree.write("sources/Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"good\", \"third\"]\n");
     until(("third", true)).await;
     assert!(tree.path("plugins/third.wasm").exists());
     running.abort();

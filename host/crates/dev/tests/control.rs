@@ -23,32 +23,13 @@ const MAIL: &str = r#"{"from":"hi@acme.test","to":"a@b.test","subject":"<b>Hello
 #[tokio::test]
 async fn faults_are_put_listed_counted_and_cleared() {
     let desk = Desk::new();
-    let put = desk
-        .control(
-            "PUT",
-            "/faults",
-            r#"{"provider":"resend","status":429,"retry_after":3,"count":2}"#,
-        )
-        .await;
+    let put = desk.control("PUT", "/faults", r#"{"provider":"resend","status":429,"retry_after":3,"count":2}"#).await;
     assert_eq!(put.status, 200, "{}", put.text);
-    let both =
-        r#"[{"provider":"stripe","latency_ms":5},{"provider":"stripe","drop_connection":"after"}]"#;
-    assert_eq!(
-        desk.control("PUT", "/faults", both).await.body["faults"]
-            .as_array()
-            .unwrap()
-            .len(),
-        3
-    );
+    let both = r#"[{"provider":"stripe","latency_ms":5},{"provider":"stripe","drop_connection":"after"}]"#;
+    assert_eq!(desk.control("PUT", "/faults", both).await.body["faults"].as_array().unwrap().len(), 3);
     assert_eq!(desk.send(Call::mail().body(MAIL)).await.status, 429);
     let active = desk.control("GET", "/faults", "").await;
-    assert_eq!(
-        (
-            &active.body["faults"][0]["hits"],
-            &active.body["faults"][0]["count"]
-        ),
-        (&json!(1), &json!(1))
-    );
+    assert_eq!((&active.body["faults"][0]["hits"], &active.body["faults"][0]["count"]), (&json!(1), &json!(1)));
     assert_eq!(desk.control("DELETE", "/faults", "").await.status, 204);
     assert_eq!(desk.send(Call::mail().body(MAIL)).await.status, 200);
 }
@@ -67,11 +48,7 @@ async fn faults_that_make_no_sense_are_refused() {
         "[1]",
     ] {
         let answer = desk.control("PUT", "/faults", body).await;
-        assert!(
-            answer.status == 400 && answer.body["error"].is_string(),
-            "{body}: {}",
-            answer.text
-        );
+        assert!(answer.status == 400 && answer.body["error"].is_string(), "{body}: {}", answer.text);
     }
 }
 
@@ -79,63 +56,34 @@ async fn faults_that_make_no_sense_are_refused() {
 async fn requests_clock_outbox_and_state_are_told_and_moved() {
     let desk = Desk::new();
     desk.send(Call::mail().key("k").body(MAIL)).await;
-    desk.send(Call::stripe("POST", "/v1/customers").body("name=A"))
-        .await;
+    desk.send(Call::stripe("POST", "/v1/customers").body("name=A")).await;
     let log = desk.control("GET", "/requests?after=1", "").await;
     assert_eq!(log.body["requests"].as_array().unwrap().len(), 1);
     let row = &log.body["requests"][0];
     assert_eq!(
-        (
-            &row["provider"],
-            &row["path"],
-            &row["status"],
-            &row["executed"]
-        ),
-        (
-            &json!("stripe"),
-            &json!("/v1/customers"),
-            &json!(200),
-            &json!(true)
-        )
+        (&row["provider"], &row["path"], &row["status"], &row["executed"]),
+        (&json!("stripe"), &json!("/v1/customers"), &json!(200), &json!(true))
     );
     assert!(!log.text.contains("sk_test"), "a key in the log");
 
-    assert_eq!(
-        desk.control("POST", "/clock", r#"{"advance_ms":5}"#)
-            .await
-            .body["now_ms"],
-        START_MS + 5
-    );
-    assert_eq!(
-        desk.control("POST", "/clock", r#"{"now_ms":7000}"#)
-            .await
-            .body["now_ms"],
-        7000
-    );
+    assert_eq!(desk.control("POST", "/clock", r#"{"advance_ms":5}"#).await.body["now_ms"], START_MS + 5);
+    assert_eq!(desk.control("POST", "/clock", r#"{"now_ms":7000}"#).await.body["now_ms"], 7000);
     assert_eq!(desk.control("POST", "/clock", "{}").await.status, 400);
 
     let outbox = desk.control("GET", "/outbox", "").await;
     assert_eq!(
-        (
-            &outbox.body["mails"][0]["to"][0],
-            &outbox.body["customers"][0]["name"]
-        ),
+        (&outbox.body["mails"][0]["to"][0], &outbox.body["customers"][0]["name"]),
         (&json!("a@b.test"), &json!("A"))
     );
     assert_eq!(desk.control("DELETE", "/state", "").await.status, 204);
     let empty = desk.control("GET", "/outbox", "").await;
-    assert_eq!(
-        empty.body,
-        json!({"mails": [], "mails_let_go": 0, "customers": [], "subscriptions": []})
-    );
+    assert_eq!(empty.body, json!({"mails": [], "mails_let_go": 0, "customers": [], "subscriptions": []}));
 }
 
 #[tokio::test]
 async fn a_change_needs_json_so_that_no_web_page_can_make_it() {
     let desk = Desk::new();
-    let call = Call::new("POST", "/_control/clock")
-        .header("content-type", "text/plain")
-        .body(r#"{"advance_ms":5}"#);
+    let call = Call::new("POST", "/_control/clock").header("content-type", "text/plain").body(r#"{"advance_ms":5}"#);
     assert_eq!(desk.send(call).await.status, 415);
 }
 
@@ -143,10 +91,7 @@ async fn raw(addr: std::net::SocketAddr, request: String) -> String {
     let mut socket = TcpStream::connect(addr).await.unwrap();
     socket.write_all(request.as_bytes()).await.unwrap();
     let mut bytes = Vec::new();
-    timeout(Duration::from_secs(10), socket.read_to_end(&mut bytes))
-        .await
-        .expect("still open")
-        .unwrap();
+    timeout(Duration::from_secs(10), socket.read_to_end(&mut bytes)).await.expect("still open").unwrap();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
@@ -161,9 +106,7 @@ fn get(path: &str) -> String {
 
 #[tokio::test]
 async fn the_service_drops_connections_and_shows_the_outbox_without_scripts() {
-    let service = Service::bind("127.0.0.1:0".parse().unwrap(), options())
-        .await
-        .unwrap();
+    let service = Service::bind("127.0.0.1:0".parse().unwrap(), options()).await.unwrap();
     let (addr, handle, emulators) = (service.local_addr(), service.handle(), service.emulators());
     assert_eq!(service.resend_base_url(), format!("http://{addr}/resend"));
     let running = tokio::spawn(service.run());
@@ -178,46 +121,15 @@ async fn the_service_drops_connections_and_shows_the_outbox_without_scripts() {
     assert!(raw(addr, mail_request()).await.starts_with("HTTP/1.1 200"));
 
     let index = raw(addr, get("/outbox")).await;
-    assert!(
-        index.contains("Mails (2)") && index.contains("&lt;b&gt;Hello&lt;/b&gt;"),
-        "{index}"
-    );
+    assert!(index.contains("Mails (2)") && index.contains("&lt;b&gt;Hello&lt;/b&gt;"), "{index}");
     let id = emulators.outbox().mails[0].id.clone();
     let page = raw(addr, get(&format!("/outbox/mails/{id}"))).await;
-    assert!(
-        page.contains(r#"sandbox="""#)
-            && page.contains("content-security-policy: default-src 'none'"),
-        "{page}"
-    );
-    assert!(
-        !page.contains("<script")
-            && page.contains("&lt;script&gt;")
-            && page.contains("&quot;you&quot;"),
-        "{page}"
-    );
-    assert!(
-        raw(addr, get("/outbox/style.css"))
-            .await
-            .contains("text/css")
-    );
-    assert!(
-        raw(addr, get("/outbox/mails/none"))
-            .await
-            .starts_with("HTTP/1.1 404")
-    );
-    assert!(
-        raw(addr, get("/outbox").replace("localhost", "evil.example"))
-            .await
-            .starts_with("HTTP/1.1 421")
-    );
+    assert!(page.contains(r#"sandbox="""#) && page.contains("content-security-policy: default-src 'none'"), "{page}");
+    assert!(!page.contains("<script") && page.contains("&lt;script&gt;") && page.contains("&quot;you&quot;"), "{page}");
+    assert!(raw(addr, get("/outbox/style.css")).await.contains("text/css"));
+    assert!(raw(addr, get("/outbox/mails/none")).await.starts_with("HTTP/1.1 404"));
+    assert!(raw(addr, get("/outbox").replace("localhost", "evil.example")).await.starts_with("HTTP/1.1 421"));
 
     handle.drain();
-    assert_eq!(
-        timeout(Duration::from_secs(10), running)
-            .await
-            .unwrap()
-            .unwrap()
-            .cut,
-        0
-    );
+    assert_eq!(timeout(Duration::from_secs(10), running).await.unwrap().unwrap().cut, 0);
 }

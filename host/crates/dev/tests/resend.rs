@@ -21,12 +21,7 @@ fn mails(desk: &Desk) -> usize {
 
 #[track_caller]
 fn is_error(answer: &Answer, status: u16, name: &str) {
-    assert_eq!(
-        (answer.status, answer.body["name"].as_str()),
-        (status, Some(name)),
-        "{}",
-        answer.text
-    );
+    assert_eq!((answer.status, answer.body["name"].as_str()), (status, Some(name)), "{}", answer.text);
     assert_eq!(answer.body["statusCode"], status, "{}", answer.text);
     assert!(answer.body["message"].is_string());
 }
@@ -38,10 +33,7 @@ async fn refused(change: serde_json::Value, status: u16, name: &str) {
     for (field, value) in change.as_object().unwrap() {
         match value.as_str() {
             Some("REMOVED") => mail.as_object_mut().unwrap().remove(field),
-            _ => mail
-                .as_object_mut()
-                .unwrap()
-                .insert(field.clone(), value.clone()),
+            _ => mail.as_object_mut().unwrap().insert(field.clone(), value.clone()),
         };
     }
     let answer = desk.send(Call::mail().body(&mail.to_string())).await;
@@ -60,12 +52,7 @@ async fn a_sound_mail_is_sent_and_can_be_retrieved() {
     assert_eq!(outbox.mails[0].idempotency_key.as_deref(), Some("w/r/s"));
     let path = format!("/resend/emails/{}", outbox.mails[0].id);
     let got = desk
-        .send(
-            Call::new("GET", &path)
-                .header("authorization", "Bearer re_test")
-                .header("user-agent", "t")
-                .body(""),
-        )
+        .send(Call::new("GET", &path).header("authorization", "Bearer re_test").header("user-agent", "t").body(""))
         .await;
     assert_eq!(
         (got.status, &got.body["subject"], &got.body["created_at"]),
@@ -80,47 +67,17 @@ async fn a_mail_is_read_strictly() {
     refused(json!({"to": "REMOVED"}), 422, "missing_required_field").await;
     refused(json!({"to": []}), 422, "missing_required_field").await;
     refused(json!({"subject": ""}), 422, "missing_required_field").await;
-    refused(
-        json!({"html": "REMOVED", "text": null}),
-        422,
-        "missing_required_field",
-    )
-    .await;
+    refused(json!({"html": "REMOVED", "text": null}), 422, "missing_required_field").await;
     refused(json!({"to": "nobody"}), 422, "validation_error").await;
     refused(json!({"to": ["a@b.test", 3]}), 422, "validation_error").await;
     refused(json!({"to": vec!["a@b.test"; 51]}), 422, "validation_error").await;
-    refused(
-        json!({"from": "Acme <hi@acme.test\r\nBcc: x@y.test>"}),
-        422,
-        "validation_error",
-    )
-    .await;
-    refused(
-        json!({"subject": "a\r\nBcc: x@y.test"}),
-        422,
-        "validation_error",
-    )
-    .await;
+    refused(json!({"from": "Acme <hi@acme.test\r\nBcc: x@y.test>"}), 422, "validation_error").await;
+    refused(json!({"subject": "a\r\nBcc: x@y.test"}), 422, "validation_error").await;
     refused(json!({"html": 1}), 422, "validation_error").await;
-    refused(
-        json!({"tags": [{"name": "a b", "value": "c"}]}),
-        422,
-        "validation_error",
-    )
-    .await;
-    refused(
-        json!({"tags": [{"name": "a", "value": "c", "x": 1}]}),
-        422,
-        "validation_error",
-    )
-    .await;
+    refused(json!({"tags": [{"name": "a b", "value": "c"}]}), 422, "validation_error").await;
+    refused(json!({"tags": [{"name": "a", "value": "c", "x": 1}]}), 422, "validation_error").await;
     refused(json!({"headers": {"x": 1}}), 422, "validation_error").await;
-    refused(
-        json!({"attachments": [{"filename": "a"}]}),
-        422,
-        "invalid_attachment",
-    )
-    .await;
+    refused(json!({"attachments": [{"filename": "a"}]}), 422, "invalid_attachment").await;
 }
 
 #[tokio::test]
@@ -131,9 +88,7 @@ async fn credentials_and_headers_are_checked_first() {
     let no_bearer = Call::mail().header("authorization", "re_test");
     let no_agent = Call::mail().without("user-agent");
     let text = Call::mail().header("content-type", "text/plain");
-    let put = Call::new("PUT", "/resend/emails")
-        .header("authorization", "Bearer re_t")
-        .header("user-agent", "t");
+    let put = Call::new("PUT", "/resend/emails").header("authorization", "Bearer re_t").header("user-agent", "t");
     for (call, body, status, name) in [
         (unnamed, MAIL, 401, "missing_api_key"),
         (foreign, MAIL, 403, "invalid_api_key"),
@@ -168,109 +123,58 @@ async fn one_key_sends_one_mail_for_24_hours() {
     assert!(desk.emulators.received(0)[1].replayed);
 
     let other = MAIL.replace("Hello", "Bye");
-    is_error(
-        &desk.send(Call::mail().key("k").body(&other)).await,
-        409,
-        "invalid_idempotent_request",
-    );
+    is_error(&desk.send(Call::mail().key("k").body(&other)).await, 409, "invalid_idempotent_request");
 
     desk.emulators.advance(24 * HOUR_MS - 1);
-    assert_eq!(
-        desk.send(Call::mail().key("k").body(MAIL)).await.body,
-        first.body
-    );
+    assert_eq!(desk.send(Call::mail().key("k").body(MAIL)).await.body, first.body);
     desk.emulators.advance(1);
-    assert_ne!(
-        desk.send(Call::mail().key("k").body(MAIL)).await.body,
-        first.body
-    );
+    assert_ne!(desk.send(Call::mail().key("k").body(MAIL)).await.body, first.body);
     assert_eq!(mails(&desk), 2);
 }
 
 #[tokio::test]
 async fn a_refused_mail_does_not_use_up_its_key() {
     let desk = Desk::new();
-    assert_eq!(
-        desk.send(Call::mail().key("k").body("{}")).await.status,
-        422
-    );
-    assert_eq!(
-        desk.send(Call::mail().key("k").body(MAIL)).await.status,
-        200
-    );
+    assert_eq!(desk.send(Call::mail().key("k").body("{}")).await.status, 422);
+    assert_eq!(desk.send(Call::mail().key("k").body(MAIL)).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_key_in_progress_conflicts_and_its_client_may_leave() {
     let desk = Desk::new();
-    desk.emulators
-        .put_faults(vec![Fault::latency(Provider::Resend, 60_000).times(1)])
-        .unwrap();
+    desk.emulators.put_faults(vec![Fault::latency(Provider::Resend, 60_000).times(1)]).unwrap();
     let mut slow = Box::pin(desk.send(Call::mail().key("k").body(MAIL)));
     assert!(futures_poll_once(slow.as_mut()).await);
-    is_error(
-        &desk.send(Call::mail().key("k").body(MAIL)).await,
-        409,
-        "concurrent_idempotent_requests",
-    );
+    is_error(&desk.send(Call::mail().key("k").body(MAIL)).await, 409, "concurrent_idempotent_requests");
     drop(slow);
     // The client gave up, the provider did not: the mail was sent, and the key knows it.
-    assert_eq!(
-        desk.send(Call::mail().key("k").body(MAIL)).await.status,
-        200
-    );
+    assert_eq!(desk.send(Call::mail().key("k").body(MAIL)).await.status, 200);
     assert_eq!(mails(&desk), 1);
-    let statuses: Vec<_> = desk
-        .emulators
-        .received(0)
-        .iter()
-        .map(|r| (r.status, r.executed, r.replayed))
-        .collect();
-    assert_eq!(
-        statuses,
-        [
-            (None, true, false),
-            (Some(409), false, false),
-            (Some(200), false, true)
-        ]
-    );
+    let statuses: Vec<_> = desk.emulators.received(0).iter().map(|r| (r.status, r.executed, r.replayed)).collect();
+    assert_eq!(statuses, [(None, true, false), (Some(409), false, false), (Some(200), false, true)]);
 }
 
 /// Polls once; true if it is not done.
 async fn futures_poll_once<F: Future + Unpin>(future: F) -> bool {
     let mut future = future;
-    std::future::poll_fn(|cx| {
-        std::task::Poll::Ready(std::pin::Pin::new(&mut future).poll(cx).is_pending())
-    })
-    .await
+    std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut future).poll(cx).is_pending())).await
 }
 
 #[tokio::test]
 async fn the_teams_limit_counts_requests_in_each_second() {
     let desk = Desk::new();
-    assert_eq!(
-        desk.control("PUT", "/resend/rate", r#"{"per_second":5}"#)
-            .await
-            .status,
-        204
-    );
+    assert_eq!(desk.control("PUT", "/resend/rate", r#"{"per_second":5}"#).await.status, 204);
     for left in (0..5).rev() {
         let answer = desk.send(Call::mail().body(MAIL)).await;
         assert_eq!(
-            (
-                answer.status,
-                answer.headers["ratelimit-remaining"].to_str().unwrap()
-            ),
+            (answer.status, answer.headers["ratelimit-remaining"].to_str().unwrap()),
             (200, left.to_string().as_str())
         );
     }
     let refused = desk.send(Call::mail().body(MAIL)).await;
     is_error(&refused, 429, "rate_limit_exceeded");
     assert_eq!(
-        (
-            &refused.headers["retry-after"],
-            &refused.headers["ratelimit-limit"]
-        ),
+        (&refused.headers["retry-after"], &refused.headers["ratelimit-limit"]),
         (&"1".parse().unwrap(), &"5".parse().unwrap())
     );
     desk.emulators.advance(1000);
@@ -281,42 +185,25 @@ async fn the_teams_limit_counts_requests_in_each_second() {
 async fn an_injected_error_sends_nothing_and_stores_nothing() {
     let desk = Desk::new();
     desk.emulators
-        .put_faults(vec![Fault {
-            retry_after: Some(7),
-            ..Fault::status(Provider::Resend, 503).times(2)
-        }])
+        .put_faults(vec![Fault { retry_after: Some(7), ..Fault::status(Provider::Resend, 503).times(2) }])
         .unwrap();
     for _ in 0..2 {
         let answer = desk.send(Call::mail().key("k").body(MAIL)).await;
         is_error(&answer, 503, "service_unavailable");
         assert_eq!(answer.headers["retry-after"], "7");
     }
-    assert_eq!(
-        (
-            desk.send(Call::mail().key("k").body(MAIL)).await.status,
-            mails(&desk)
-        ),
-        (200, 1)
-    );
+    assert_eq!((desk.send(Call::mail().key("k").body(MAIL)).await.status, mails(&desk)), (200, 1));
 }
 
 #[tokio::test]
 async fn a_dropped_connection_has_its_effect_before_or_not_at_all() {
     for (at, sent) in [(DropAt::Before, 0), (DropAt::After, 1)] {
         let desk = Desk::new();
-        desk.emulators
-            .put_faults(vec![Fault::dropping(Provider::Resend, at).times(1)])
-            .unwrap();
-        assert_eq!(
-            desk.send(Call::mail().key("k").body(MAIL)).await.status,
-            502
-        );
+        desk.emulators.put_faults(vec![Fault::dropping(Provider::Resend, at).times(1)]).unwrap();
+        assert_eq!(desk.send(Call::mail().key("k").body(MAIL)).await.status, 502);
         assert_eq!(mails(&desk), sent);
         assert_eq!(desk.emulators.received(0)[0].status, None);
-        assert_eq!(
-            desk.send(Call::mail().key("k").body(MAIL)).await.status,
-            200
-        );
+        assert_eq!(desk.send(Call::mail().key("k").body(MAIL)).await.status, 200);
         assert_eq!(mails(&desk), 1);
     }
 }

@@ -61,10 +61,7 @@ impl Admission {
         }
         counts.total += 1;
         drop(counts);
-        Ok(Permit {
-            admission: self.clone(),
-            peer,
-        })
+        Ok(Permit { admission: self.clone(), peer })
     }
 
     pub(crate) fn total(&self) -> usize {
@@ -130,16 +127,10 @@ mod tests {
     fn one_ipv6_network_and_a_mapped_address_are_one_peer() {
         let admission = admission(10, 1, false);
         let _a = admission.admit(ip("2001:db8::1")).unwrap();
-        assert_eq!(
-            admission.admit(ip("2001:db8::2")).unwrap_err(),
-            Refused::Peer
-        );
+        assert_eq!(admission.admit(ip("2001:db8::2")).unwrap_err(), Refused::Peer);
         let _b = admission.admit(ip("2001:db8:0:1::1")).unwrap();
         let _c = admission.admit(ip("192.0.2.1")).unwrap();
-        assert_eq!(
-            admission.admit(ip("::ffff:192.0.2.1")).unwrap_err(),
-            Refused::Peer
-        );
+        assert_eq!(admission.admit(ip("::ffff:192.0.2.1")).unwrap_err(), Refused::Peer);
     }
 
     #[test]
@@ -147,10 +138,7 @@ mod tests {
         let admission = admission(2, 1, true);
         let _a = admission.admit(ip("127.0.0.1")).unwrap();
         let _b = admission.admit(ip("::1")).unwrap();
-        assert_eq!(
-            admission.admit(ip("127.0.0.1")).unwrap_err(),
-            Refused::Total
-        );
+        assert_eq!(admission.admit(ip("127.0.0.1")).unwrap_err(), Refused::Total);
     }
 
     #[test]

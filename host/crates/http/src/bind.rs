@@ -18,9 +18,7 @@ pub enum BindError {
         addr: SocketAddr,
     },
     /// The operating system forbids it: a port below 1024 in most cases.
-    #[error(
-        "cannot listen on {addr}: not permitted; ports below 1024 need a privilege, choose a higher one"
-    )]
+    #[error("cannot listen on {addr}: not permitted; ports below 1024 need a privilege, choose a higher one")]
     NotPermitted {
         /// The address that was asked for.
         addr: SocketAddr,
@@ -43,12 +41,8 @@ pub enum BindError {
 
 /// Listens on `addr` and tells the address with the port in fact taken.
 pub(crate) async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
-    let listener = TcpListener::bind(addr)
-        .await
-        .map_err(|source| explain(addr, source))?;
-    let local = listener
-        .local_addr()
-        .map_err(|source| BindError::Other { addr, source })?;
+    let listener = TcpListener::bind(addr).await.map_err(|source| explain(addr, source))?;
+    let local = listener.local_addr().map_err(|source| BindError::Other { addr, source })?;
     Ok((listener, local))
 }
 

@@ -57,32 +57,14 @@ impl TimedBody {
         let (reading, read) = oneshot::channel();
         let late = Arc::new(AtomicBool::new(false));
         let reading = (!inner.is_end_stream()).then_some(reading);
-        let end = BodyEnd {
-            deadline,
-            late: Arc::clone(&late),
-            read,
-        };
-        (
-            Self {
-                inner,
-                deadline,
-                sleep: None,
-                late,
-                reading,
-            },
-            end,
-        )
+        let end = BodyEnd { deadline, late: Arc::clone(&late), read };
+        (Self { inner, deadline, sleep: None, late, reading }, end)
     }
 
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = self.deadline;
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        sleep
-            .as_mut()
-            .poll(cx)
-            .map(|()| self.late.store(true, Ordering::Relaxed))
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        sleep.as_mut().poll(cx).map(|()| self.late.store(true, Ordering::Relaxed))
     }
 }
 
@@ -90,10 +72,7 @@ impl HttpBody for TimedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         // The deadline first: one byte a second is progress, but not towards an end in time.
         if self.poll_late(cx).is_ready() {
             return Poll::Ready(Some(Err(axum::Error::new(BodyLate))));
@@ -141,10 +120,7 @@ impl HttpBody for WatchedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         Pin::new(&mut self.inner).poll_frame(cx)
     }
 

@@ -36,10 +36,7 @@ pub(crate) async fn serve(socket: TcpStream, front: Front) {
     let peer = front.peer;
     let io = TokioIo::new(WatchedSocket::new(socket, Arc::clone(&progress)));
     let mut connection = builder(&shared.limits).serve_connection(io, front);
-    let mut watchdog = Watchdog {
-        progress,
-        alarm: None,
-    };
+    let mut watchdog = Watchdog { progress, alarm: None };
     let mut drained = Box::pin(shared.draining.cancelled());
     let mut draining = false;
     let end = poll_fn(|cx| {
@@ -97,9 +94,7 @@ impl Watchdog {
         let Some((deadline, late)) = self.progress.deadline(limits) else {
             return Poll::Pending;
         };
-        let alarm = self
-            .alarm
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if alarm.deadline() != deadline {
             alarm.as_mut().reset(deadline);
         }

@@ -81,29 +81,20 @@ impl Front {
     async fn answer(self, request: Request<Incoming>, framed: bool) -> Response {
         let (head, body) = request.into_parts();
         if !framed {
-            return closing(
-                StatusCode::BAD_REQUEST,
-                "framing_ambiguous",
-                "the body has two lengths",
-            );
+            return closing(StatusCode::BAD_REQUEST, "framing_ambiguous", "the body has two lengths");
         }
         if let Some(refusal) = refuse_host(&head) {
             return refusal;
         }
-        let close =
-            head.headers.contains_key(TRANSFER_ENCODING) && head.version == Version::HTTP_11;
+        let close = head.headers.contains_key(TRANSFER_ENCODING) && head.version == Version::HTTP_11;
         let (body, end) = TimedBody::new(body, Instant::now() + self.shared.limits.body_read);
         let mut request = Request::from_parts(head, Body::new(body));
         request.extensions_mut().insert(ConnectInfo(self.peer));
-        request
-            .extensions_mut()
-            .insert(Draining(self.shared.draining.clone()));
+        request.extensions_mut().insert(Draining(self.shared.draining.clone()));
         let mut response = self.hurried(request, end).await;
         if close {
             // The head scanner does not parse chunks: it has lost its place behind this one.
-            response
-                .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
@@ -137,18 +128,11 @@ impl Front {
 
 /// Answers 500 where a handler panics, instead of a connection closed without a word.
 async fn caught(router: Router, request: Request<Body>) -> Response {
-    match AssertUnwindSafe(routed(router, request))
-        .catch_unwind()
-        .await
-    {
+    match AssertUnwindSafe(routed(router, request)).catch_unwind().await {
         Ok(response) => response,
         Err(_panic) => {
             error!("handler panicked");
-            problem(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "the handler failed",
-            )
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the handler failed")
         }
     }
 }
@@ -161,18 +145,10 @@ async fn routed(router: Router, request: Request<Body>) -> Response {
 }
 
 fn body_late() -> Response {
-    closing(
-        StatusCode::REQUEST_TIMEOUT,
-        "body_late",
-        "the body did not end in time",
-    )
+    closing(StatusCode::REQUEST_TIMEOUT, "body_late", "the body did not end in time")
 }
 
 fn handler_late() -> Response {
     warn!("handler exceeded its deadline");
-    closing(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "handler_late",
-        "the handler did not answer in time",
-    )
+    closing(StatusCode::SERVICE_UNAVAILABLE, "handler_late", "the handler did not answer in time")
 }

@@ -37,11 +37,7 @@ pub(crate) struct HeadScanner {
 
 impl HeadScanner {
     pub(crate) fn new(headers_max: usize, bytes_max: usize) -> Self {
-        Self {
-            scan: Scan::Head(Vec::new()),
-            headers_max,
-            bytes_max,
-        }
+        Self { scan: Scan::Head(Vec::new()), headers_max, bytes_max }
     }
 
     /// Whether a head that could be read in two ways has come.
@@ -82,17 +78,11 @@ impl HeadScanner {
         }
         let (next, rest) = match framing(head, self.headers_max) {
             Framing::Incomplete if head.len() <= self.bytes_max => return &[],
-            Framing::Incomplete | Framing::Malformed | Framing::Chunked => {
-                (Scan::Over { ambiguous: false }, &[][..])
-            }
+            Framing::Incomplete | Framing::Malformed | Framing::Chunked => (Scan::Over { ambiguous: false }, &[][..]),
             Framing::Ambiguous => (Scan::Over { ambiguous: true }, &[][..]),
             Framing::Length { head, body } => {
                 let rest = bytes.get(head.saturating_sub(before)..).unwrap_or_default();
-                let scan = if body == 0 {
-                    Scan::Head(Vec::new())
-                } else {
-                    Scan::Body(body)
-                };
+                let scan = if body == 0 { Scan::Head(Vec::new()) } else { Scan::Body(body) };
                 (scan, rest)
             }
         };
@@ -103,9 +93,7 @@ impl HeadScanner {
 
 /// Takes up to `left` bytes off the front.
 fn skip<'a>(left: &mut u64, bytes: &'a [u8]) -> &'a [u8] {
-    let taken = usize::try_from(*left)
-        .unwrap_or(usize::MAX)
-        .min(bytes.len());
+    let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
     *left -= taken as u64;
     bytes.get(taken..).unwrap_or_default()
 }
@@ -128,9 +116,7 @@ fn framing(bytes: &[u8], headers_max: usize) -> Framing {
     match (lengths.next(), lengths.next()) {
         (Some(_), _) if chunked => Framing::Ambiguous,
         (Some(_), Some(_)) => Framing::Ambiguous,
-        (Some(one), None) => {
-            length(one.value).map_or(Framing::Malformed, |body| Framing::Length { head, body })
-        }
+        (Some(one), None) => length(one.value).map_or(Framing::Malformed, |body| Framing::Length { head, body }),
         (None, _) if chunked => Framing::Chunked,
         (None, _) => Framing::Length { head, body: 0 },
     }
@@ -162,21 +148,9 @@ mod tests {
 
     #[test]
     fn both_framings_in_either_order_or_two_lengths_are_ambiguous() {
-        check(
-            "POST / HTTP/1.1\r\nContent-Length: 3\r\ntransfer-ENCODING: chunked\r\n\r\n",
-            true,
-            false,
-        );
-        check(
-            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
-            true,
-            false,
-        );
-        check(
-            "POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
-            true,
-            false,
-        );
+        check("POST / HTTP/1.1\r\nContent-Length: 3\r\ntransfer-ENCODING: chunked\r\n\r\n", true, false);
+        check("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", true, false);
+        check("POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", true, false);
     }
 
     #[test]
@@ -185,9 +159,7 @@ mod tests {
         check(&format!("{first}GET / HT"), false, true);
         check(first, false, false);
         check(
-            &format!(
-                "{first}POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
-            ),
+            &format!("{first}POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"),
             true,
             false,
         );
@@ -196,14 +168,7 @@ mod tests {
     #[test]
     fn a_body_that_looks_like_a_head_is_a_body() {
         let body = "GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n";
-        check(
-            &format!(
-                "POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            ),
-            false,
-            false,
-        );
+        check(&format!("POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len()), false, false);
     }
 
     #[test]

@@ -52,8 +52,7 @@ impl AllowedHosts {
         let header = headers.get(HOST).map(|h| h.to_str().ok().and_then(name_of));
         let absolute = uri.authority().map(|a| name_of(a.as_str()));
         let mut named = [header, absolute].into_iter().flatten().peekable();
-        named.peek().is_some()
-            && named.all(|name| name.is_some_and(|n| self.0.contains(&n.to_ascii_lowercase())))
+        named.peek().is_some() && named.all(|name| name.is_some_and(|n| self.0.contains(&n.to_ascii_lowercase())))
     }
 }
 
@@ -91,10 +90,8 @@ fn name_of(authority: &str) -> Option<&str> {
         None => port.is_empty(),
     };
     let letters = name.trim_start_matches('[').trim_end_matches(']');
-    let letters_ok = !letters.is_empty()
-        && letters
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-._:%~".contains(&b));
+    let letters_ok =
+        !letters.is_empty() && letters.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:%~".contains(&b));
     (port_ok && letters_ok).then_some(name)
 }
 
@@ -116,8 +113,7 @@ pub(crate) fn refuse_host(head: &Parts) -> Option<Response> {
 }
 
 fn contradicts(host: &str, uri: &Uri) -> bool {
-    uri.authority()
-        .is_some_and(|a| !a.as_str().eq_ignore_ascii_case(host))
+    uri.authority().is_some_and(|a| !a.as_str().eq_ignore_ascii_case(host))
 }
 
 #[cfg(test)]
@@ -185,10 +181,7 @@ mod tests {
     #[test]
     fn a_configured_name_with_more_than_a_name_is_an_error() {
         for name in ["http://a", "a:80", "", "a/b", "a b", "u@a"] {
-            assert_eq!(
-                AllowedHosts::with([name]).unwrap_err(),
-                HostNameError(name.into())
-            );
+            assert_eq!(AllowedHosts::with([name]).unwrap_err(), HostNameError(name.into()));
         }
     }
 }

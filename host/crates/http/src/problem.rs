@@ -13,29 +13,17 @@ pub fn problem(status: StatusCode, code: &'static str, detail: &'static str) -> 
     let mut response = Response::new(Body::from(json(status, code, detail)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
-    if matches!(
-        status,
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
-    ) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
     }
     response
 }
 
 /// The same, after which the connection is closed: what follows on it is not to be trusted.
-pub(crate) fn closing(
-    status: StatusCode,
-    code: &'static str,
-    detail: &'static str,
-) -> Response<Body> {
+pub(crate) fn closing(status: StatusCode, code: &'static str, detail: &'static str) -> Response<Body> {
     let mut response = problem(status, code, detail);
-    response
-        .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("close"));
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 

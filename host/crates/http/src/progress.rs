@@ -42,9 +42,7 @@ pub(crate) struct Progress(Mutex<State>);
 impl Progress {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self(Mutex::new(State {
-            phase: Phase::Head {
-                since: Instant::now(),
-            },
+            phase: Phase::Head { since: Instant::now() },
             write_blocked_since: None,
             scanner: HeadScanner::new(limits.headers_max, limits.header_bytes_max),
         }))
@@ -55,9 +53,7 @@ impl Progress {
         let mut state = self.lock();
         state.scanner.feed(bytes);
         if matches!(state.phase, Phase::Idle { .. }) {
-            state.phase = Phase::Head {
-                since: Instant::now(),
-            };
+            state.phase = Phase::Head { since: Instant::now() };
         }
     }
 
@@ -82,11 +78,7 @@ impl Progress {
     pub(crate) fn end(&self) {
         let mut state = self.lock();
         let since = Instant::now();
-        state.phase = if state.scanner.within_head() {
-            Phase::Head { since }
-        } else {
-            Phase::Idle { since }
-        };
+        state.phase = if state.scanner.within_head() { Phase::Head { since } } else { Phase::Idle { since } };
     }
 
     /// The earliest deadline that holds now, if any.
@@ -97,9 +89,7 @@ impl Progress {
             Phase::Idle { since } => Some((since + limits.keep_alive_idle, Late::Idle)),
             Phase::Busy => None,
         };
-        let write = state
-            .write_blocked_since
-            .map(|since| (since + limits.write_stall, Late::Write));
+        let write = state.write_blocked_since.map(|since| (since + limits.write_stall, Late::Write));
         match (phase, write) {
             (Some(a), Some(b)) => Some(if a.0 <= b.0 { a } else { b }),
             (one, other) => one.or(other),

@@ -19,10 +19,7 @@ pub(crate) async fn refuse(mut socket: TcpStream, why: Refused) {
 fn answer(why: Refused) -> String {
     let (code, detail) = match why {
         Refused::Total => ("connections_max", "too many connections"),
-        Refused::Peer => (
-            "connections_per_peer_max",
-            "too many connections from one address",
-        ),
+        Refused::Peer => ("connections_per_peer_max", "too many connections from one address"),
     };
     let body = problem::json(StatusCode::SERVICE_UNAVAILABLE, code, detail);
     format!(

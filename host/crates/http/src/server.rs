@@ -69,20 +69,9 @@ impl Server {
         let (listener, local_addr) = bind::bind(addr).await?;
         let draining = CancellationToken::new();
         let admission = Admission::new(&limits);
-        let shared = Arc::new(Shared {
-            limits,
-            draining: draining.clone(),
-        });
-        let handle = Handle {
-            local_addr,
-            draining,
-            admission,
-        };
-        Ok(Self {
-            listener,
-            handle,
-            shared,
-        })
+        let shared = Arc::new(Shared { limits, draining: draining.clone() });
+        let handle = Handle { local_addr, draining, admission };
+        Ok(Self { listener, handle, shared })
     }
 
     /// The address with the port in fact taken.
@@ -98,12 +87,7 @@ impl Server {
     /// Accepts until drained. Handlers find the peer as `ConnectInfo<SocketAddr>` and the
     /// drain as [`Draining`](crate::Draining). Dropping the future cuts every connection.
     pub async fn run(self, router: Router) -> Drained {
-        let mut doors = Doors {
-            router,
-            server: &self,
-            served: JoinSet::new(),
-            refused: JoinSet::new(),
-        };
+        let mut doors = Doors { router, server: &self, served: JoinSet::new(), refused: JoinSet::new() };
         let mut backoff = Backoff::default();
         loop {
             tokio::select! {
@@ -142,12 +126,8 @@ impl Doors<'_> {
         // Answers are one small packet: waiting for more to send (Nagle) only delays them.
         let _only_slower_if_refused = socket.set_nodelay(true);
         let shared = Arc::clone(&self.server.shared);
-        let front = Front {
-            router: self.router.clone(),
-            progress: Arc::new(Progress::new(&shared.limits)),
-            shared,
-            peer,
-        };
+        let front =
+            Front { router: self.router.clone(), progress: Arc::new(Progress::new(&shared.limits)), shared, peer };
         self.served.spawn(async move {
             connection::serve(socket, front).await;
             drop(permit);
@@ -185,15 +165,10 @@ impl Backoff {
     fn failed(&mut self, error: &io::Error) {
         use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
         // One peer left between connecting and being accepted: nobody else is concerned.
-        if matches!(
-            error.kind(),
-            ConnectionAborted | ConnectionReset | Interrupted
-        ) {
+        if matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
             return;
         }
-        let pause = self
-            .pause
-            .map_or(ACCEPT_BACKOFF, |p| (p * 2).min(ACCEPT_BACKOFF_MAX));
+        let pause = self.pause.map_or(ACCEPT_BACKOFF, |p| (p * 2).min(ACCEPT_BACKOFF_MAX));
         warn!(%error, pause_ms = pause.as_millis() as u64, "cannot accept connections");
         self.pause = Some(pause);
         self.until = Some(Instant::now() + pause);

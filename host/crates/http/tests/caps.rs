@@ -21,10 +21,7 @@ async fn half_sent(host: &support::Running, count: usize) -> Vec<TcpStream> {
     let mut sockets = Vec::new();
     for _ in 0..count {
         let mut socket = host.connect().await;
-        socket
-            .write_all(b"POST /length HTTP/1.1\r\nHo")
-            .await
-            .unwrap();
+        socket.write_all(b"POST /length HTTP/1.1\r\nHo").await.unwrap();
         sockets.push(socket);
     }
     sockets
@@ -40,70 +37,41 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 
 #[tokio::test]
 async fn behind_200_half_sent_requests_a_good_one_is_answered_and_they_are_closed() {
-    let host = start(Limits {
-        header_read: Duration::from_secs(1),
-        ..Limits::default()
-    })
-    .await;
+    let host = start(Limits { header_read: Duration::from_secs(1), ..Limits::default() }).await;
     let mut slow = half_sent(&host, 200).await;
     let begun = Instant::now();
     assert_eq!(status(&host.get("/").await), 200);
-    assert!(
-        begun.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     for socket in &mut slow {
         assert_eq!(rest(socket).await, "");
     }
-    until("connections are given back", || {
-        host.handle.connections() == 0
-    })
-    .await;
+    until("connections are given back", || host.handle.connections() == 0).await;
 }
 
 #[tokio::test]
 async fn beyond_a_peers_cap_the_answer_is_a_quick_503() {
-    let host = start(Limits {
-        connections_per_peer_max: 2,
-        ..Limits::default()
-    })
-    .await;
+    let host = start(Limits { connections_per_peer_max: 2, ..Limits::default() }).await;
     let slow = half_sent(&host, 2).await;
     let refused = host.get("/").await;
     assert_eq!(status(&refused), 503);
-    assert!(
-        refused.contains("retry-after: ") && refused.contains("connections_per_peer_max"),
-        "{refused}"
-    );
+    assert!(refused.contains("retry-after: ") && refused.contains("connections_per_peer_max"), "{refused}");
     drop(slow);
-    until("connections are given back", || {
-        host.handle.connections() == 0
-    })
-    .await;
+    until("connections are given back", || host.handle.connections() == 0).await;
     assert_eq!(status(&host.get("/").await), 200);
 }
 
 #[tokio::test]
 async fn beyond_the_total_the_answer_is_a_quick_503_for_loopback_too() {
-    let host = start(Limits {
-        connections_max: 3,
-        connections_per_peer_max: 1,
-        loopback_exempt: true,
-        ..Limits::default()
-    })
-    .await;
+    let host =
+        start(Limits { connections_max: 3, connections_per_peer_max: 1, loopback_exempt: true, ..Limits::default() })
+            .await;
     let _slow = half_sent(&host, 3).await;
     assert!(host.get("/").await.contains("connections_max"));
 }
 
 #[tokio::test]
 async fn refused_peers_that_linger_do_not_stall_accepting() {
-    let host = start(Limits {
-        connections_max: 1,
-        ..Limits::default()
-    })
-    .await;
+    let host = start(Limits { connections_max: 1, ..Limits::default() }).await;
     let first = half_sent(&host, 1).await;
     let _refused = half_sent(&host, 300).await;
     drop(first);
@@ -115,14 +83,10 @@ async fn refused_peers_that_linger_do_not_stall_accepting() {
 async fn a_drain_closes_idle_connections_and_lets_requests_finish() {
     let host = start(Limits::default()).await;
     let mut idle = host.connect().await;
-    idle.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await
-        .unwrap();
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     assert_eq!(status(&one(&mut idle).await), 200);
     let mut busy = host.connect().await;
-    busy.write_all(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na")
-        .await
-        .unwrap();
+    busy.write_all(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na").await.unwrap();
     until("both are in", || host.handle.connections() == 2).await;
     // The handler must have begun: it is then that a drain must wait for it.
     let _pause = timeout(SHORT, std::future::pending::<()>()).await;
@@ -132,29 +96,16 @@ async fn a_drain_closes_idle_connections_and_lets_requests_finish() {
     busy.write_all(b"b").await.unwrap();
     let answer = rest(&mut busy).await;
     assert!(status(&answer) == 200 && answer.ends_with('2'), "{answer}");
-    assert_eq!(
-        timeout(SOON, host.ended).await.unwrap().unwrap(),
-        Drained { cut: 0 }
-    );
+    assert_eq!(timeout(SOON, host.ended).await.unwrap().unwrap(), Drained { cut: 0 });
     assert!(TcpStream::connect(host.handle.local_addr()).await.is_err());
 }
 
 #[tokio::test]
 async fn a_drain_cuts_what_does_not_end_in_time() {
-    let host = start(Limits {
-        drain: SHORT,
-        ..Limits::default()
-    })
-    .await;
+    let host = start(Limits { drain: SHORT, ..Limits::default() }).await;
     let mut stream = host.connect().await;
-    stream
-        .write_all(b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     assert_eq!(status(&one(&mut stream).await), 200);
     host.handle.drain();
-    assert_eq!(
-        timeout(SOON, host.ended).await.unwrap().unwrap(),
-        Drained { cut: 1 }
-    );
+    assert_eq!(timeout(SOON, host.ended).await.unwrap().unwrap(), Drained { cut: 1 });
 }

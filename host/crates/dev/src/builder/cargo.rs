@@ -24,26 +24,15 @@ pub(super) struct Cargo {
 
 impl Cargo {
     pub(super) fn new(environment: Environment) -> Self {
-        Self {
-            environment,
-            target_dir: None,
-        }
+        Self { environment, target_dir: None }
     }
 
     pub(super) fn with_target_dir(self, dir: PathBuf) -> Self {
-        Self {
-            target_dir: Some(dir),
-            ..self
-        }
+        Self { target_dir: Some(dir), ..self }
     }
 
     /// Runs a program in `dir`, which decides on the toolchain, and collects what it says.
-    pub(super) async fn output<A: AsRef<OsStr>>(
-        &self,
-        dir: &Path,
-        program: &str,
-        args: &[A],
-    ) -> io::Result<Output> {
+    pub(super) async fn output<A: AsRef<OsStr>>(&self, dir: &Path, program: &str, args: &[A]) -> io::Result<Output> {
         self.command(dir, program).args(args).output().await
     }
 
@@ -55,30 +44,16 @@ impl Cargo {
         sources: &[Source],
         report: &Report<'_>,
     ) -> Result<Built, ToolchainError> {
-        let no_cargo = |source: io::Error| ToolchainError::NoCargo {
-            why: source.to_string(),
-        };
+        let no_cargo = |source: io::Error| ToolchainError::NoCargo { why: source.to_string() };
         let mut command = self.command(workspace, "cargo");
-        command.args([
-            "build",
-            "--release",
-            "--keep-going",
-            "--message-format",
-            "json",
-            "--target",
-            TARGET,
-        ]);
+        command.args(["build", "--release", "--keep-going", "--message-format", "json", "--target", TARGET]);
         if let Some(dir) = &self.target_dir {
             command.arg("--target-dir").arg(dir);
         }
         for source in sources {
             command.arg("--package").arg(&source.package);
         }
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(no_cargo)?;
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(no_cargo)?;
         let built = listen(&mut child, workspace, report).await;
         child.wait().await.map_err(no_cargo)?;
         Ok(built)
@@ -112,10 +87,7 @@ async fn listen(child: &mut Child, workspace: &Path, report: &Report<'_>) -> Bui
     let read_talk = async {
         let mut lines = stderr.map(lines);
         while let Some(line) = next(&mut lines).await {
-            report(Progress::Line {
-                workspace,
-                line: &line,
-            });
+            report(Progress::Line { workspace, line: &line });
             talk.line(line);
         }
     };

@@ -62,12 +62,7 @@ pub struct Environment(Vec<(OsString, OsString)>);
 impl Environment {
     /// Cleans the host's variables: `Environment::clean(std::env::vars_os())`.
     pub fn clean(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
-        Self(
-            variables
-                .into_iter()
-                .filter(|(name, _)| !leaked(name))
-                .collect(),
-        )
+        Self(variables.into_iter().filter(|(name, _)| !leaked(name)).collect())
     }
 
     pub(super) fn variables(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
@@ -78,9 +73,7 @@ impl Environment {
 impl std::fmt::Debug for Environment {
     /// Names only: values may be secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list()
-            .entries(self.0.iter().map(|(name, _)| name))
-            .finish()
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 
@@ -88,10 +81,7 @@ fn leaked(name: &OsString) -> bool {
     let Some(name) = name.to_str() else {
         return false;
     };
-    LEAKED.contains(&name)
-        || LEAKED_PREFIXES
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
+    LEAKED.contains(&name) || LEAKED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -124,15 +114,9 @@ mod tests {
             "NEXTEST_RUN_ID",
             "CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS",
         ];
-        let all = kept
-            .iter()
-            .chain(&gone)
-            .map(|name| (OsString::from(name), OsString::from("secret")));
+        let all = kept.iter().chain(&gone).map(|name| (OsString::from(name), OsString::from("secret")));
         let environment = Environment::clean(all);
-        let names: Vec<_> = environment
-            .variables()
-            .map(|(name, _)| name.to_str().unwrap())
-            .collect();
+        let names: Vec<_> = environment.variables().map(|(name, _)| name.to_str().unwrap()).collect();
         assert_eq!(names, kept);
         assert!(!format!("{environment:?}").contains("secret"));
     }

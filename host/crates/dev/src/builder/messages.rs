@@ -75,17 +75,8 @@ impl Messages {
                     self.components.insert(manifest, path);
                 }
             }
-            (
-                "compiler-message",
-                Some(Diagnostic {
-                    level,
-                    rendered: Some(text),
-                }),
-            ) => {
-                report(Progress::Diagnostic {
-                    package: &target.name,
-                    text: &text,
-                });
+            ("compiler-message", Some(Diagnostic { level, rendered: Some(text) })) => {
+                report(Progress::Diagnostic { package: &target.name, text: &text });
                 if level.starts_with("error") {
                     append(self.errors.entry(manifest).or_default(), &text);
                 }
@@ -95,10 +86,7 @@ impl Messages {
     }
 
     pub(super) fn finish(self, talk: Talk) -> Built {
-        Built {
-            messages: self,
-            talk: Vec::from(talk.0).join("\n"),
-        }
+        Built { messages: self, talk: Vec::from(talk.0).join("\n") }
     }
 }
 
@@ -110,34 +98,21 @@ impl Built {
         if let Some(component) = self.messages.components.get(&manifest) {
             return Ok(component.clone());
         }
-        let mut output = self
-            .messages
-            .errors
-            .get(&manifest)
-            .cloned()
-            .unwrap_or_default();
+        let mut output = self.messages.errors.get(&manifest).cloned().unwrap_or_default();
         if output.is_empty() {
-            self.messages
-                .errors
-                .values()
-                .for_each(|other| append(&mut output, other));
+            self.messages.errors.values().for_each(|other| append(&mut output, other));
         }
         if output.is_empty() {
             output.clone_from(&self.talk);
         }
-        Err(BuildError::Compile {
-            package: source.package.clone(),
-            output,
-        })
+        Err(BuildError::Compile { package: source.package.clone(), output })
     }
 }
 
 /// Appends whole characters up to the bound.
 fn append(output: &mut String, text: &str) {
     let left = OUTPUT_BYTES_MAX.saturating_sub(output.len());
-    let end = (0..=left.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at));
+    let end = (0..=left.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
     output.push_str(text.get(..end.unwrap_or_default()).unwrap_or_default());
 }
 
@@ -147,12 +122,7 @@ mod tests {
 
     fn source(name: &str) -> Source {
         let dir = PathBuf::from(format!("/w/{name}"));
-        Source {
-            package: name.into(),
-            dir,
-            workspace: "/w".into(),
-            path_dependencies: Vec::new(),
-        }
+        Source { package: name.into(), dir, workspace: "/w".into(), path_dependencies: Vec::new() }
     }
 
     fn built(lines: &[&str]) -> Built {
@@ -168,12 +138,7 @@ mod tests {
 
     #[test]
     fn each_package_has_its_component_or_its_reason() {
-        let built = built(&[
-            ARTIFACT,
-            ERROR,
-            "not json",
-            r#"{"reason":"build-finished","success":false}"#,
-        ]);
+        let built = built(&[ARTIFACT, ERROR, "not json", r#"{"reason":"build-finished","success":false}"#]);
         assert_eq!(built.component(&source("a")), Ok("/t/a.wasm".into()));
         let output = |name: &str| match built.component(&source(name)) {
             Err(BuildError::Compile { output, .. }) => output,
@@ -186,13 +151,7 @@ mod tests {
     #[test]
     fn without_any_diagnostic_cargos_talk_is_the_reason() {
         let built = built(&[]);
-        assert!(
-            built
-                .component(&source("a"))
-                .unwrap_err()
-                .to_string()
-                .ends_with("error: no network")
-        );
+        assert!(built.component(&source("a")).unwrap_err().to_string().ends_with("error: no network"));
     }
 
     #[test]

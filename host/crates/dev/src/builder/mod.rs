@@ -123,18 +123,12 @@ pub struct Builder {
 impl Builder {
     /// A builder that publishes into `plugins_dir` (made if it is not there).
     pub fn new(environment: Environment, plugins_dir: impl Into<PathBuf>) -> Self {
-        Self {
-            cargo: Cargo::new(environment),
-            plugins_dir: plugins_dir.into(),
-        }
+        Self { cargo: Cargo::new(environment), plugins_dir: plugins_dir.into() }
     }
 
     /// The same, with all build products in `dir` instead of each workspace's `target`.
     pub fn with_target_dir(self, dir: impl Into<PathBuf>) -> Self {
-        Self {
-            cargo: self.cargo.with_target_dir(dir.into()),
-            ..self
-        }
+        Self { cargo: self.cargo.with_target_dir(dir.into()), ..self }
     }
 
     /// Where components go.
@@ -165,26 +159,15 @@ impl Builder {
         outcomes
     }
 
-    async fn build_workspace(
-        &self,
-        workspace: &Path,
-        sources: Vec<Source>,
-        report: &Report<'_>,
-    ) -> Vec<Outcome> {
+    async fn build_workspace(&self, workspace: &Path, sources: Vec<Source>, report: &Report<'_>) -> Vec<Outcome> {
         if let Err(error) = toolchain::ensure_target(&self.cargo, workspace, report).await {
-            let failed = |source| Outcome {
-                source,
-                result: Err(error.clone().into()),
-            };
+            let failed = |source| Outcome { source, result: Err(error.clone().into()) };
             return sources.into_iter().map(failed).collect();
         }
         let built = match self.cargo.build(workspace, &sources, report).await {
             Ok(built) => built,
             Err(error) => {
-                let failed = |source| Outcome {
-                    source,
-                    result: Err(error.clone().into()),
-                };
+                let failed = |source| Outcome { source, result: Err(error.clone().into()) };
                 return sources.into_iter().map(failed).collect();
             }
         };
@@ -212,10 +195,7 @@ fn split_twins(sources: &[Source]) -> (BTreeSet<Source>, Vec<Outcome>) {
         match unique.get(source.package.as_str()) {
             Some(first) if *first != source => twins.push(Outcome {
                 source: source.clone(),
-                result: Err(BuildError::SameName {
-                    package: source.package.clone(),
-                    other: first.dir.clone(),
-                }),
+                result: Err(BuildError::SameName { package: source.package.clone(), other: first.dir.clone() }),
             }),
             _ => {
                 unique.insert(&source.package, source);
@@ -228,10 +208,7 @@ fn split_twins(sources: &[Source]) -> (BTreeSet<Source>, Vec<Outcome>) {
 fn by_workspace(sources: BTreeSet<Source>) -> BTreeMap<PathBuf, Vec<Source>> {
     let mut workspaces: BTreeMap<PathBuf, Vec<Source>> = BTreeMap::new();
     for source in sources {
-        workspaces
-            .entry(source.workspace.clone())
-            .or_default()
-            .push(source);
+        workspaces.entry(source.workspace.clone()).or_default().push(source);
     }
     workspaces
 }

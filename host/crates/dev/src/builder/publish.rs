@@ -21,19 +21,10 @@ pub struct PublishError {
 
 /// Copies `component` to `target`. A reader sees the old file or the new one; after a loss of
 /// power too.
-pub(super) async fn publish(
-    component: PathBuf,
-    target: PathBuf,
-) -> Result<Published, PublishError> {
+pub(super) async fn publish(component: PathBuf, target: PathBuf) -> Result<Published, PublishError> {
     let path = target.clone();
     let copied = tokio::task::spawn_blocking(move || copy_if_changed(&component, &target)).await;
-    copied.unwrap_or_else(|why| {
-        Err(PublishError {
-            what: "publish",
-            path,
-            why: why.to_string(),
-        })
-    })
+    copied.unwrap_or_else(|why| Err(PublishError { what: "publish", path, why: why.to_string() }))
 }
 
 fn copy_if_changed(component: &Path, target: &Path) -> Result<Published, PublishError> {
@@ -47,10 +38,7 @@ fn copy_if_changed(component: &Path, target: &Path) -> Result<Published, Publish
         fs::create_dir_all(dir).map_err(failed("make folder", dir))?;
         replace(&bytes, target, dir)?;
     }
-    Ok(Published {
-        path: target.to_owned(),
-        changed: !unchanged,
-    })
+    Ok(Published { path: target.to_owned(), changed: !unchanged })
 }
 
 fn replace(bytes: &[u8], target: &Path, dir: &Path) -> Result<(), PublishError> {
@@ -65,9 +53,7 @@ fn replace(bytes: &[u8], target: &Path, dir: &Path) -> Result<(), PublishError> 
         let _the_first_error_tells_more = fs::remove_file(&temporary);
     }
     written?;
-    File::open(dir)
-        .and_then(|dir| dir.sync_all())
-        .map_err(failed("sync", dir))
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("sync", dir))
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -77,11 +63,7 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PublishError {
-    move |error| PublishError {
-        what,
-        path: path.to_owned(),
-        why: error.to_string(),
-    }
+    move |error| PublishError { what, path: path.to_owned(), why: error.to_string() }
 }
 
 #[cfg(test)]
@@ -95,13 +77,7 @@ mod tests {
         for (bytes, changed) in [("one", true), ("one", false), ("two", true)] {
             fs::write(&built, bytes).unwrap();
             let published = copy_if_changed(&built, &target).unwrap();
-            assert_eq!(
-                published,
-                Published {
-                    path: target.clone(),
-                    changed
-                }
-            );
+            assert_eq!(published, Published { path: target.clone(), changed });
             assert_eq!(fs::read_to_string(&target).unwrap(), bytes);
         }
         assert_eq!(fs::read_dir(dir.path().join("plugins")).unwrap().count(), 1);
@@ -110,8 +86,7 @@ mod tests {
     #[test]
     fn a_missing_component_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        let error =
-            copy_if_changed(&dir.path().join("none.wasm"), &dir.path().join("p.wasm")).unwrap_err();
+        let error = copy_if_changed(&dir.path().join("none.wasm"), &dir.path().join("p.wasm")).unwrap_err();
         assert!(error.to_string().contains("none.wasm"), "{error}");
     }
 }

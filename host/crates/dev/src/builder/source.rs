@@ -73,17 +73,11 @@ struct Dependency {
 }
 
 pub(super) async fn find(cargo: &Cargo, root: &Path) -> Result<Found, FindError> {
-    let unreadable = |source| FindError::Unreadable {
-        dir: root.to_owned(),
-        source,
-    };
+    let unreadable = |source| FindError::Unreadable { dir: root.to_owned(), source };
     let root = fs::canonicalize(root).map_err(unreadable)?;
     let walked = root.clone();
     let manifests = tokio::task::spawn_blocking(move || manifests(&walked)).await;
-    let manifests = manifests
-        .map_err(io::Error::other)
-        .and_then(|found| found)
-        .map_err(unreadable)?;
+    let manifests = manifests.map_err(io::Error::other).and_then(|found| found).map_err(unreadable)?;
     let mut found = Found::default();
     let mut known = BTreeSet::new();
     for manifest in manifests {
@@ -104,22 +98,11 @@ pub(super) async fn find(cargo: &Cargo, root: &Path) -> Result<Found, FindError>
     Ok(found)
 }
 
-async fn metadata(
-    cargo: &Cargo,
-    manifest: &Path,
-) -> Result<Result<Metadata, String>, ToolchainError> {
+async fn metadata(cargo: &Cargo, manifest: &Path) -> Result<Result<Metadata, String>, ToolchainError> {
     let dir = manifest.parent().unwrap_or(Path::new("."));
-    let args = [
-        "metadata",
-        "--no-deps",
-        "--offline",
-        "--format-version",
-        "1",
-    ];
+    let args = ["metadata", "--no-deps", "--offline", "--format-version", "1"];
     let output = cargo.output(dir, "cargo", &args).await;
-    let output = output.map_err(|error| ToolchainError::NoCargo {
-        why: error.to_string(),
-    })?;
+    let output = output.map_err(|error| ToolchainError::NoCargo { why: error.to_string() })?;
     if !output.status.success() {
         return Ok(Err(String::from_utf8_lossy(&output.stderr).into_owned()));
     }
@@ -130,28 +113,16 @@ fn sources(metadata: Metadata, root: &Path) -> Vec<Source> {
     let workspace = metadata.workspace_root;
     let source = |package: Package| {
         let dir = package.manifest_path.parent()?.to_owned();
-        let component = package
-            .targets
-            .iter()
-            .any(|t| t.crate_types.iter().any(|c| c == "cdylib"));
+        let component = package.targets.iter().any(|t| t.crate_types.iter().any(|c| c == "cdylib"));
         let with_sdk = package.dependencies.iter().any(|d| d.name == SDK);
         (component && with_sdk && dir.starts_with(root)).then(|| Source {
             package: package.name,
             dir,
             workspace: workspace.clone(),
-            path_dependencies: package
-                .dependencies
-                .into_iter()
-                .filter_map(|d| d.path)
-                .collect(),
+            path_dependencies: package.dependencies.into_iter().filter_map(|d| d.path).collect(),
         })
     };
-    metadata
-        .packages
-        .into_iter()
-        .take(PACKAGES_MAX)
-        .filter_map(source)
-        .collect()
+    metadata.packages.into_iter().take(PACKAGES_MAX).filter_map(source).collect()
 }
 
 /// Every `Cargo.toml` in `root` and below, outer ones first.

@@ -25,9 +25,7 @@ pub enum ToolchainError {
     )]
     NoTarget,
     /// rustup could not fetch the target.
-    #[error(
-        "`rustup target add {TARGET}` failed; run it yourself where the workflows are:\n{output}"
-    )]
+    #[error("`rustup target add {TARGET}` failed; run it yourself where the workflows are:\n{output}")]
     Rustup {
         /// What rustup said.
         output: String,
@@ -35,15 +33,8 @@ pub enum ToolchainError {
 }
 
 /// Makes sure that the toolchain of this workspace has the target.
-pub(super) async fn ensure_target(
-    cargo: &Cargo,
-    workspace: &Path,
-    report: &Report<'_>,
-) -> Result<(), ToolchainError> {
-    let listed = match cargo
-        .output(workspace, "rustup", &["target", "list", "--installed"])
-        .await
-    {
+pub(super) async fn ensure_target(cargo: &Cargo, workspace: &Path, report: &Report<'_>) -> Result<(), ToolchainError> {
+    let listed = match cargo.output(workspace, "rustup", &["target", "list", "--installed"]).await {
         Ok(listed) if listed.status.success() => listed.stdout,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return without_rustup(cargo, workspace).await;
@@ -51,18 +42,12 @@ pub(super) async fn ensure_target(
         // Such as a toolchain of rustup's `link`, which has no targets to list.
         Ok(_) | Err(_) => return without_rustup(cargo, workspace).await,
     };
-    if String::from_utf8_lossy(&listed)
-        .lines()
-        .any(|line| line.trim() == TARGET)
-    {
+    if String::from_utf8_lossy(&listed).lines().any(|line| line.trim() == TARGET) {
         return Ok(());
     }
     report(Progress::InstallingTarget { workspace });
     let failed = |output: String| ToolchainError::Rustup { output };
-    match cargo
-        .output(workspace, "rustup", &["target", "add", TARGET])
-        .await
-    {
+    match cargo.output(workspace, "rustup", &["target", "add", TARGET]).await {
         Ok(added) if added.status.success() => Ok(()),
         Ok(added) => Err(failed(String::from_utf8_lossy(&added.stderr).into_owned())),
         Err(error) => Err(failed(error.to_string())),
@@ -76,9 +61,7 @@ async fn without_rustup(cargo: &Cargo, workspace: &Path) -> Result<(), Toolchain
         Ok(printed) if printed.status.success() => printed.stdout,
         Ok(_) => return Err(ToolchainError::NoTarget),
         Err(error) => {
-            return Err(ToolchainError::NoCargo {
-                why: error.to_string(),
-            });
+            return Err(ToolchainError::NoCargo { why: error.to_string() });
         }
     };
     let dir = String::from_utf8_lossy(&printed).trim().to_owned();

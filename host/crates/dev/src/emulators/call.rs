@@ -40,21 +40,13 @@ impl Call {
     /// The media type without its parameters, in lower case.
     pub(crate) fn media_type(&self) -> String {
         let whole = self.header("content-type").unwrap_or_default();
-        whole
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase()
+        whole.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 }
 
 /// SHA-256 as hex.
 pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect()
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// An answer, before it becomes a response.
@@ -67,11 +59,7 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn new(status: u16, body: Value) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body,
-        }
+        Self { status, headers: Vec::new(), body }
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: impl ToString) -> Self {

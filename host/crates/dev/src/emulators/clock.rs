@@ -30,10 +30,7 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new(source: NowMs) -> Self {
-        Self {
-            source,
-            offset_ms: 0,
-        }
+        Self { source, offset_ms: 0 }
     }
 
     pub(crate) fn now_ms(&self) -> u64 {

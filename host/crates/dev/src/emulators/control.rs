@@ -42,10 +42,7 @@ pub struct StandingSubscription {
 impl Outbox {
     pub(crate) fn of(state: &State) -> Self {
         let now_s = state.clock.now_s();
-        let standing = |s: &Subscription| StandingSubscription {
-            status: s.status(now_s),
-            subscription: s.clone(),
-        };
+        let standing = |s: &Subscription| StandingSubscription { status: s.status(now_s), subscription: s.clone() };
         Self {
             mails: state.mails.iter().cloned().collect(),
             mails_let_go: state.mails.let_go(),
@@ -57,10 +54,7 @@ impl Outbox {
 
 pub(super) fn router(emulators: Emulators) -> Router {
     Router::new()
-        .route(
-            "/faults",
-            put(put_faults).get(get_faults).delete(clear_faults),
-        )
+        .route("/faults", put(put_faults).get(get_faults).delete(clear_faults))
         .route("/requests", get(requests))
         .route("/outbox", get(outbox))
         .route("/clock", get(clock).post(move_clock))
@@ -69,15 +63,8 @@ pub(super) fn router(emulators: Emulators) -> Router {
         .with_state(emulators)
 }
 
-async fn put_faults(
-    Extracted(emulators): Extracted<Emulators>,
-    Json(body): Json<Value>,
-) -> Response {
-    let faults = match serde_json::from_value::<Vec<Fault>>(if body.is_array() {
-        body
-    } else {
-        json!([body])
-    }) {
+async fn put_faults(Extracted(emulators): Extracted<Emulators>, Json(body): Json<Value>) -> Response {
+    let faults = match serde_json::from_value::<Vec<Fault>>(if body.is_array() { body } else { json!([body]) }) {
         Ok(faults) => faults,
         Err(error) => return refused(&error),
     };
@@ -88,8 +75,7 @@ async fn put_faults(
 }
 
 async fn get_faults(Extracted(emulators): Extracted<Emulators>) -> Response {
-    Json(json!({ "faults": emulators.with(|state| state.faults.active().to_vec()) }))
-        .into_response()
+    Json(json!({ "faults": emulators.with(|state| state.faults.active().to_vec()) })).into_response()
 }
 
 async fn clear_faults(Extracted(emulators): Extracted<Emulators>) -> StatusCode {
@@ -105,13 +91,9 @@ struct After {
     limit: Option<usize>,
 }
 
-async fn requests(
-    Extracted(emulators): Extracted<Emulators>,
-    Query(page): Query<After>,
-) -> Json<Value> {
+async fn requests(Extracted(emulators): Extracted<Emulators>, Query(page): Query<After>) -> Json<Value> {
     let limit = page.limit.unwrap_or(PAGE_ROWS).min(PAGE_ROWS);
-    let (requests, last_seq) =
-        emulators.with(|state| (state.log.after(page.after, limit), state.log.last_seq()));
+    let (requests, last_seq) = emulators.with(|state| (state.log.after(page.after, limit), state.log.last_seq()));
     Json(json!({ "requests": requests, "last_seq": last_seq }))
 }
 
@@ -132,14 +114,8 @@ struct Move {
 
 async fn move_clock(Extracted(emulators): Extracted<Emulators>, Json(to): Json<Move>) -> Response {
     match to {
-        Move {
-            advance_ms: Some(ms),
-            now_ms: None,
-        } => emulators.advance(ms),
-        Move {
-            advance_ms: None,
-            now_ms: Some(ms),
-        } => emulators.with(|state| state.clock.set(ms)),
+        Move { advance_ms: Some(ms), now_ms: None } => emulators.advance(ms),
+        Move { advance_ms: None, now_ms: Some(ms) } => emulators.with(|state| state.clock.set(ms)),
         _ => return refused(&"give one of advance_ms and now_ms"),
     }
     clock(Extracted(emulators)).await.into_response()
@@ -151,10 +127,7 @@ struct Rate {
     per_second: Option<u32>,
 }
 
-async fn resend_rate(
-    Extracted(emulators): Extracted<Emulators>,
-    Json(rate): Json<Rate>,
-) -> StatusCode {
+async fn resend_rate(Extracted(emulators): Extracted<Emulators>, Json(rate): Json<Rate>) -> StatusCode {
     emulators.with(|state| state.resend_rate.set(rate.per_second));
     StatusCode::NO_CONTENT
 }
@@ -165,9 +138,5 @@ async fn clear(Extracted(emulators): Extracted<Emulators>) -> StatusCode {
 }
 
 fn refused(why: &dyn std::fmt::Display) -> Response {
-    (
-        StatusCode::BAD_REQUEST,
-        Json(json!({ "error": why.to_string() })),
-    )
-        .into_response()
+    (StatusCode::BAD_REQUEST, Json(json!({ "error": why.to_string() }))).into_response()
 }

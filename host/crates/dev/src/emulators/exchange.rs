@@ -101,11 +101,7 @@ fn begin<A: Api>(api: A, emulators: &Emulators, call: &Call, seq: u64) -> Ending
         let injected = fault.as_ref().and_then(|f| injected(api, f));
         let drop_at = fault.and_then(|f| f.drop_connection);
         if injected.is_some() || drop_at == Some(DropAt::Before) {
-            return Ending {
-                reply: injected,
-                latency_ms,
-                _settles: None,
-            };
+            return Ending { reply: injected, latency_ms, _settles: None };
         }
         let mut ending = admitted(api, emulators, state, (call, seq));
         ending.latency_ms += latency_ms;
@@ -116,29 +112,16 @@ fn begin<A: Api>(api: A, emulators: &Emulators, call: &Call, seq: u64) -> Ending
     })
 }
 
-fn admitted<A: Api>(
-    api: A,
-    emulators: &Emulators,
-    state: &mut State,
-    (call, seq): (&Call, u64),
-) -> Ending {
+fn admitted<A: Api>(api: A, emulators: &Emulators, state: &mut State, (call, seq): (&Call, u64)) -> Ending {
     let who = match api.admit(state, call) {
         Ok(who) => who,
         Err(reply) => {
-            return Ending {
-                reply: Some(reply),
-                latency_ms: 0,
-                _settles: None,
-            };
+            return Ending { reply: Some(reply), latency_ms: 0, _settles: None };
         }
     };
     let Some(key) = key_of::<A>(&who) else {
         let (executed, latency_ms) = execute(api, state, (call, seq), &who);
-        return Ending {
-            reply: Some(executed.reply),
-            latency_ms,
-            _settles: None,
-        };
+        return Ending { reply: Some(executed.reply), latency_ms, _settles: None };
     };
     let now_ms = state.clock.now_ms();
     let known = match state.keys.begin(&key, &who.fingerprint, now_ms) {
@@ -151,41 +134,20 @@ fn admitted<A: Api>(
         }
     };
     if known.is_some() {
-        return Ending {
-            reply: known,
-            latency_ms: 0,
-            _settles: None,
-        };
+        return Ending { reply: known, latency_ms: 0, _settles: None };
     }
     let (executed, latency_ms) = execute(api, state, (call, seq), &who);
     let stored = executed.kept.then(|| executed.reply.clone());
-    let settles = Settle {
-        emulators: emulators.clone(),
-        key,
-        stored,
-    };
-    Ending {
-        reply: Some(executed.reply),
-        latency_ms,
-        _settles: Some(settles),
-    }
+    let settles = Settle { emulators: emulators.clone(), key, stored };
+    Ending { reply: Some(executed.reply), latency_ms, _settles: Some(settles) }
 }
 
 fn key_of<A: Api>(who: &Admitted) -> Option<Key> {
     let key = who.key.clone()?;
-    Some(Key {
-        provider: A::PROVIDER,
-        account: who.account.clone(),
-        key,
-    })
+    Some(Key { provider: A::PROVIDER, account: who.account.clone(), key })
 }
 
-fn execute<A: Api>(
-    api: A,
-    state: &mut State,
-    (call, seq): (&Call, u64),
-    who: &Admitted,
-) -> (Executed, u64) {
+fn execute<A: Api>(api: A, state: &mut State, (call, seq): (&Call, u64), who: &Admitted) -> (Executed, u64) {
     if let Some(fault) = state.faults.take(A::PROVIDER, call, Stage::Execution)
         && let Some(reply) = injected(api, &fault)
     {
@@ -219,8 +181,7 @@ struct Settle {
 impl Drop for Settle {
     fn drop(&mut self) {
         let stored = self.stored.take();
-        self.emulators
-            .with(|state| state.keys.settle(&self.key, stored));
+        self.emulators.with(|state| state.keys.settle(&self.key, stored));
     }
 }
 
@@ -229,9 +190,7 @@ fn respond(reply: Reply) -> Response {
     let mut response = (status, Json(reply.body)).into_response();
     for (name, value) in reply.headers {
         if let Ok(value) = HeaderValue::try_from(value) {
-            response
-                .headers_mut()
-                .insert(HeaderName::from_static(name), value);
+            response.headers_mut().insert(HeaderName::from_static(name), value);
         }
     }
     response

@@ -79,34 +79,22 @@ pub enum FaultError {
 impl Fault {
     /// A fault that answers `status` to every request of `provider` until cleared.
     pub fn status(provider: Provider, status: u16) -> Self {
-        Self {
-            status: Some(status),
-            ..Self::nothing(provider)
-        }
+        Self { status: Some(status), ..Self::nothing(provider) }
     }
 
     /// A fault that drops the connection.
     pub fn dropping(provider: Provider, at: DropAt) -> Self {
-        Self {
-            drop_connection: Some(at),
-            ..Self::nothing(provider)
-        }
+        Self { drop_connection: Some(at), ..Self::nothing(provider) }
     }
 
     /// A fault that only delays.
     pub fn latency(provider: Provider, latency_ms: u64) -> Self {
-        Self {
-            latency_ms,
-            ..Self::nothing(provider)
-        }
+        Self { latency_ms, ..Self::nothing(provider) }
     }
 
     /// The same fault, for `count` requests only.
     pub fn times(self, count: u64) -> Self {
-        Self {
-            count: Some(count),
-            ..self
-        }
+        Self { count: Some(count), ..self }
     }
 
     fn nothing(provider: Provider) -> Self {
@@ -145,14 +133,8 @@ impl Fault {
     }
 
     fn meets(&self, provider: Provider, call: &Call) -> bool {
-        let method = self
-            .method
-            .as_deref()
-            .is_none_or(|m| m.eq_ignore_ascii_case(call.method.as_str()));
-        let path = self
-            .path
-            .as_deref()
-            .is_none_or(|p| call.path.starts_with(p));
+        let method = self.method.as_deref().is_none_or(|m| m.eq_ignore_ascii_case(call.method.as_str()));
+        let path = self.path.as_deref().is_none_or(|p| call.path.starts_with(p));
         self.provider == provider && method && path
     }
 }
@@ -187,13 +169,8 @@ impl Faults {
         if faults.len() > FAULTS_MAX {
             return Err(FaultError::TooMany);
         }
-        self.0
-            .retain(|old| faults.iter().all(|new| new.provider != old.fault.provider));
-        self.0.extend(
-            faults
-                .into_iter()
-                .map(|fault| ActiveFault { fault, hits: 0 }),
-        );
+        self.0.retain(|old| faults.iter().all(|new| new.provider != old.fault.provider));
+        self.0.extend(faults.into_iter().map(|fault| ActiveFault { fault, hits: 0 }));
         Ok(())
     }
 

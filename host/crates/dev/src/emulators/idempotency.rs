@@ -52,14 +52,7 @@ impl Keys {
         }
         self.make_room(now_ms);
         let fingerprint = fingerprint.to_owned();
-        self.0.insert(
-            key.clone(),
-            Entry {
-                fingerprint,
-                first_ms: now_ms,
-                progress: Progress::Running,
-            },
-        );
+        self.0.insert(key.clone(), Entry { fingerprint, first_ms: now_ms, progress: Progress::Running });
         Known::Fresh
     }
 
@@ -86,13 +79,8 @@ impl Keys {
             return;
         }
         self.0.retain(|_, entry| !entry.expired(now_ms));
-        let settled = self
-            .0
-            .iter()
-            .filter(|(_, e)| matches!(e.progress, Progress::Stored(_)));
-        let oldest = settled
-            .min_by_key(|(_, e)| e.first_ms)
-            .map(|(key, _)| key.clone());
+        let settled = self.0.iter().filter(|(_, e)| matches!(e.progress, Progress::Stored(_)));
+        let oldest = settled.min_by_key(|(_, e)| e.first_ms).map(|(key, _)| key.clone());
         if self.0.len() >= KEYS_MAX
             && let Some(oldest) = oldest
         {
@@ -103,8 +91,7 @@ impl Keys {
 
 impl Entry {
     fn expired(&self, now_ms: u64) -> bool {
-        matches!(self.progress, Progress::Stored(_))
-            && now_ms.saturating_sub(self.first_ms) >= KEY_TTL_MS
+        matches!(self.progress, Progress::Stored(_)) && now_ms.saturating_sub(self.first_ms) >= KEY_TTL_MS
     }
 
     fn known(&self, fingerprint: &str) -> Known {
@@ -121,11 +108,7 @@ mod tests {
     use super::*;
 
     fn key(name: &str) -> Key {
-        Key {
-            provider: Provider::Resend,
-            account: "re_a".into(),
-            key: name.into(),
-        }
+        Key { provider: Provider::Resend, account: "re_a".into(), key: name.into() }
     }
 
     #[test]
@@ -136,14 +119,8 @@ mod tests {
         assert_eq!(keys.begin(&key("k"), "f", 1), Known::Running);
         assert_eq!(keys.begin(&key("k"), "other", 1), Known::Mismatch);
         keys.settle(&key("k"), Some(reply.clone()));
-        assert_eq!(
-            keys.begin(&key("k"), "f", KEY_TTL_MS - 1),
-            Known::Stored(reply)
-        );
-        assert_eq!(
-            keys.begin(&key("k"), "other", KEY_TTL_MS - 1),
-            Known::Mismatch
-        );
+        assert_eq!(keys.begin(&key("k"), "f", KEY_TTL_MS - 1), Known::Stored(reply));
+        assert_eq!(keys.begin(&key("k"), "other", KEY_TTL_MS - 1), Known::Mismatch);
         assert_eq!(keys.begin(&key("k"), "other", KEY_TTL_MS), Known::Fresh);
     }
 
@@ -159,10 +136,7 @@ mod tests {
     fn another_account_has_keys_of_its_own() {
         let mut keys = Keys::default();
         assert_eq!(keys.begin(&key("k"), "f", 0), Known::Fresh);
-        let other = Key {
-            account: "re_b".into(),
-            ..key("k")
-        };
+        let other = Key { account: "re_b".into(), ..key("k") };
         assert_eq!(keys.begin(&other, "f", 0), Known::Fresh);
     }
 }

@@ -25,28 +25,14 @@ impl Ids {
             let at = usize::from(*byte) % ALPHABET.len();
             ALPHABET.get(at).copied().map_or('0', char::from)
         };
-        prefix
-            .chars()
-            .chain(digest.iter().take(letters).map(letter))
-            .collect()
+        prefix.chars().chain(digest.iter().take(letters).map(letter)).collect()
     }
 
     /// A UUID (version 4 in form), as Resend makes them.
     pub(crate) fn uuid(&mut self) -> String {
-        let hex: String = self
-            .next()
-            .iter()
-            .take(16)
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let hex: String = self.next().iter().take(16).map(|b| format!("{b:02x}")).collect();
         let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
-        let (a, b, c, d, e) = (
-            part(0, 8),
-            part(8, 12),
-            part(13, 16),
-            part(17, 20),
-            part(20, 32),
-        );
+        let (a, b, c, d, e) = (part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32));
         format!("{a}-{b}-4{c}-a{d}-{e}")
     }
 
@@ -70,12 +56,6 @@ mod tests {
         assert!(a.starts_with("cus_") && a.len() == 18 && a != b);
         let uuid = ids.uuid();
         assert_eq!(uuid.len(), 36);
-        assert_eq!(
-            uuid.char_indices()
-                .filter(|(_, c)| *c == '-')
-                .map(|(i, _)| i)
-                .collect::<Vec<_>>(),
-            [8, 13, 18, 23]
-        );
+        assert_eq!(uuid.char_indices().filter(|(_, c)| *c == '-').map(|(i, _)| i).collect::<Vec<_>>(), [8, 13, 18, 23]);
     }
 }

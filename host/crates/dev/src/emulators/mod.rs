@@ -83,11 +83,7 @@ pub struct Options {
 impl Options {
     /// No rate limit, `User-Agent` required.
     pub fn new(now_ms: NowMs) -> Self {
-        Self {
-            now_ms,
-            resend_rate: None,
-            user_agent_required: true,
-        }
+        Self { now_ms, resend_rate: None, user_agent_required: true }
     }
 }
 
@@ -98,16 +94,8 @@ pub struct Emulators(Arc<Mutex<State>>);
 impl Emulators {
     /// Nothing sent, nobody subscribed.
     pub fn new(options: Options) -> Self {
-        let Options {
-            now_ms,
-            resend_rate,
-            user_agent_required,
-        } = options;
-        Self(Arc::new(Mutex::new(State::new(
-            now_ms,
-            resend_rate,
-            user_agent_required,
-        ))))
+        let Options { now_ms, resend_rate, user_agent_required } = options;
+        Self(Arc::new(Mutex::new(State::new(now_ms, resend_rate, user_agent_required))))
     }
 
     /// `/resend/…`, `/stripe/…` and `/_control/…`. Dropped connections need a listener of
@@ -160,15 +148,10 @@ impl Emulators {
 /// All paths of a provider: it tells unknown ones itself, in its own words, and logs them.
 fn provider<A: Api + Sync>(api: A, emulators: &Emulators) -> Router {
     let serve =
-        move |Extracted(emulators): Extracted<Emulators>,
-              method: Method,
-              uri: Uri,
-              headers: HeaderMap,
-              body: Bytes| { serve_call(api, emulators, (method, uri, headers, body)) };
-    Router::new()
-        .fallback(serve)
-        .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
-        .with_state(emulators.clone())
+        move |Extracted(emulators): Extracted<Emulators>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
+            serve_call(api, emulators, (method, uri, headers, body))
+        };
+    Router::new().fallback(serve).layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX)).with_state(emulators.clone())
 }
 
 async fn serve_call<A: Api>(
@@ -178,16 +161,5 @@ async fn serve_call<A: Api>(
 ) -> Response {
     let path = uri.path().to_owned();
     let query = uri.query().unwrap_or_default().to_owned();
-    exchange(
-        api,
-        emulators,
-        Call {
-            method,
-            path,
-            query,
-            headers,
-            body,
-        },
-    )
-    .await
+    exchange(api, emulators, Call { method, path, query, headers, body }).await
 }

@@ -79,12 +79,7 @@ impl Log {
 
     /// Rows after `seq`, oldest first.
     pub(crate) fn after(&self, seq: u64, limit: usize) -> Vec<Received> {
-        self.rows
-            .iter()
-            .filter(|row| row.seq > seq)
-            .take(limit)
-            .cloned()
-            .collect()
+        self.rows.iter().filter(|row| row.seq > seq).take(limit).cloned().collect()
     }
 
     pub(crate) fn last_seq(&self) -> u64 {

@@ -25,16 +25,9 @@ impl Service {
     /// [`BindError`] says which address, why, and what to do.
     pub async fn bind(addr: SocketAddr, options: Options) -> Result<Self, BindError> {
         // An injected latency is longer than any handler's deadline, on purpose.
-        let limits = Limits {
-            handler: None,
-            loopback_exempt: true,
-            ..Limits::default()
-        };
+        let limits = Limits { handler: None, loopback_exempt: true, ..Limits::default() };
         let server = Server::bind(addr, limits).await?;
-        Ok(Self {
-            server,
-            emulators: Emulators::new(options),
-        })
+        Ok(Self { server, emulators: Emulators::new(options) })
     }
 
     /// The address with the port in fact taken.
@@ -79,11 +72,7 @@ impl Service {
 ///
 /// # Errors
 /// As [`Service::bind`].
-pub async fn serve(
-    addr: SocketAddr,
-    options: Options,
-    listening: impl FnOnce(&Service),
-) -> Result<Drained, BindError> {
+pub async fn serve(addr: SocketAddr, options: Options, listening: impl FnOnce(&Service)) -> Result<Drained, BindError> {
     let service = Service::bind(addr, options).await?;
     listening(&service);
     Ok(service.run().await)

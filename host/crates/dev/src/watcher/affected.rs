@@ -17,16 +17,10 @@ fn concerns(source: &Source, path: &Path, sources: &[Source]) -> bool {
     if path.starts_with(&source.dir) {
         // Not if it lies in a source within this one's folder.
         return !sources.iter().any(|other| {
-            other.dir != source.dir
-                && other.dir.starts_with(&source.dir)
-                && path.starts_with(&other.dir)
+            other.dir != source.dir && other.dir.starts_with(&source.dir) && path.starts_with(&other.dir)
         });
     }
-    if source
-        .path_dependencies
-        .iter()
-        .any(|dir| path.starts_with(dir))
-    {
+    if source.path_dependencies.iter().any(|dir| path.starts_with(dir)) {
         return true;
     }
     path.starts_with(&source.workspace) && !sources.iter().any(|other| path.starts_with(&other.dir))
@@ -38,12 +32,7 @@ mod tests {
 
     fn source(package: &str, dir: &str, workspace: &str) -> Source {
         let path_dependencies = vec![PathBuf::from("/sdk/rust")];
-        Source {
-            package: package.into(),
-            dir: dir.into(),
-            workspace: workspace.into(),
-            path_dependencies,
-        }
+        Source { package: package.into(), dir: dir.into(), workspace: workspace.into(), path_dependencies }
     }
 
     fn check(path: &str, expected: &[&str]) {

@@ -63,10 +63,7 @@ pub async fn rebuild_on_change(
         sources.extend(affected(&known.sources, &files));
         sources.sort();
         sources.dedup();
-        tell(Rebuild::Changed {
-            files: &files,
-            sources: &sources,
-        });
+        tell(Rebuild::Changed { files: &files, sources: &sources });
         if !sources.is_empty() {
             build(builder, &sources, tell).await;
         }
@@ -99,9 +96,7 @@ async fn look_again(
 }
 
 async fn build(builder: &Builder, sources: &[Source], tell: &(dyn Fn(Rebuild<'_>) + Send + Sync)) {
-    let outcomes = builder
-        .build(sources, &|progress| tell(Rebuild::Building(progress)))
-        .await;
+    let outcomes = builder.build(sources, &|progress| tell(Rebuild::Building(progress))).await;
     tell(Rebuild::Built(&outcomes));
 }
 

@@ -49,10 +49,7 @@ impl Snapshot {
         if metadata.is_dir() {
             self.folders.insert(path.to_owned());
         } else {
-            let stamp = Stamp {
-                modified: metadata.modified().ok(),
-                bytes: metadata.len(),
-            };
+            let stamp = Stamp { modified: metadata.modified().ok(), bytes: metadata.len() };
             self.files.insert(path.to_owned(), stamp);
         }
     }
@@ -61,10 +58,7 @@ impl Snapshot {
     pub(super) fn changed_since(&self, before: &Self) -> BTreeSet<PathBuf> {
         let other = |(path, stamp): &(&PathBuf, &Stamp)| before.files.get(*path) != Some(*stamp);
         let new = self.files.iter().filter(other).map(|(path, _)| path);
-        let gone = before
-            .files
-            .keys()
-            .filter(|path| !self.files.contains_key(*path));
+        let gone = before.files.keys().filter(|path| !self.files.contains_key(*path));
         new.chain(gone).cloned().collect()
     }
 }

@@ -28,11 +28,7 @@ pub struct Timing {
 
 impl Default for Timing {
     fn default() -> Self {
-        Self {
-            debounce: Duration::from_millis(200),
-            poll: Duration::from_secs(3),
-            notices: true,
-        }
+        Self { debounce: Duration::from_millis(200), poll: Duration::from_secs(3), notices: true }
     }
 }
 
@@ -59,14 +55,7 @@ impl Watcher {
     pub async fn new(roots: Vec<PathBuf>, ignored: Vec<PathBuf>, timing: Timing) -> Self {
         let (wake, woken) = mpsc::channel(1);
         let notices = timing.notices.then(|| Notices::new(wake)).flatten();
-        let mut watcher = Self {
-            roots,
-            ignored,
-            timing,
-            last: Snapshot::default(),
-            woken,
-            notices,
-        };
+        let mut watcher = Self { roots, ignored, timing, last: Snapshot::default(), woken, notices };
         // Watches first, then the look: what changes in between wakes it.
         watcher.look().await;
         watcher.look().await;
@@ -103,10 +92,8 @@ impl Watcher {
     async fn quiet(&mut self) {
         let latest = Instant::now() + self.timing.debounce * 10;
         let debounce = self.timing.debounce;
-        let _until_quiet_or_latest = timeout_at(latest, async {
-            while timeout(debounce, self.waking()).await.is_ok() {}
-        })
-        .await;
+        let _until_quiet_or_latest =
+            timeout_at(latest, async { while timeout(debounce, self.waking()).await.is_ok() {} }).await;
     }
 
     async fn look(&mut self) -> BTreeSet<PathBuf> {
@@ -133,10 +120,7 @@ impl Notices {
             }
         };
         match notify::recommended_watcher(notice) {
-            Ok(watcher) => Some(Self {
-                watcher,
-                folders: BTreeSet::new(),
-            }),
+            Ok(watcher) => Some(Self { watcher, folders: BTreeSet::new() }),
             Err(error) => {
                 warn!(%error, "no notices of changed files: polling");
                 None
@@ -171,25 +155,12 @@ mod tests {
     const SOON: Duration = Duration::from_secs(20);
 
     fn timing(notices: bool) -> Timing {
-        let poll = if notices {
-            SOON * 10
-        } else {
-            Duration::from_millis(20)
-        };
-        Timing {
-            debounce: Duration::from_millis(20),
-            poll,
-            notices,
-        }
+        let poll = if notices { SOON * 10 } else { Duration::from_millis(20) };
+        Timing { debounce: Duration::from_millis(20), poll, notices }
     }
 
     async fn watcher(dir: &tempfile::TempDir, notices: bool) -> Watcher {
-        Watcher::new(
-            vec![dir.path().to_owned()],
-            vec![dir.path().join("plugins")],
-            timing(notices),
-        )
-        .await
+        Watcher::new(vec![dir.path().to_owned()], vec![dir.path().join("plugins")], timing(notices)).await
     }
 
     async fn check_seen(notices: bool) {
@@ -200,28 +171,16 @@ mod tests {
         let file = dir.path().join("a/src/lib.rs");
 
         fs::write(&file, "22").unwrap();
-        assert_eq!(
-            timeout(SOON, watcher.changed()).await.unwrap(),
-            BTreeSet::from([file.clone()])
-        );
+        assert_eq!(timeout(SOON, watcher.changed()).await.unwrap(), BTreeSet::from([file.clone()]));
         fs::remove_file(&file).unwrap();
-        assert_eq!(
-            timeout(SOON, watcher.changed()).await.unwrap(),
-            BTreeSet::from([file])
-        );
+        assert_eq!(timeout(SOON, watcher.changed()).await.unwrap(), BTreeSet::from([file]));
 
         let new = dir.path().join("b/src/new.rs");
         fs::create_dir_all(new.parent().unwrap()).unwrap();
         fs::write(&new, "").unwrap();
-        assert_eq!(
-            timeout(SOON, watcher.changed()).await.unwrap(),
-            BTreeSet::from([new.clone()])
-        );
+        assert_eq!(timeout(SOON, watcher.changed()).await.unwrap(), BTreeSet::from([new.clone()]));
         fs::write(&new, "in a folder that was not there at first").unwrap();
-        assert_eq!(
-            timeout(SOON, watcher.changed()).await.unwrap(),
-            BTreeSet::from([new])
-        );
+        assert_eq!(timeout(SOON, watcher.changed()).await.unwrap(), BTreeSet::from([new]));
     }
 
     #[tokio::test]
@@ -241,19 +200,9 @@ mod tests {
             fs::create_dir_all(dir.path().join(folder)).unwrap();
         }
         let mut watcher = watcher(&dir, false).await;
-        for file in [
-            "target/release/a.wasm",
-            ".git/HEAD",
-            "node_modules/x.js",
-            "plugins/a.wasm",
-            ".lib.rs.swp",
-        ] {
+        for file in ["target/release/a.wasm", ".git/HEAD", "node_modules/x.js", "plugins/a.wasm", ".lib.rs.swp"] {
             fs::write(dir.path().join(file), "x").unwrap();
         }
-        assert!(
-            timeout(Duration::from_millis(200), watcher.changed())
-                .await
-                .is_err()
-        );
+        assert!(timeout(Duration::from_millis(200), watcher.changed()).await.is_err());
     }
 }

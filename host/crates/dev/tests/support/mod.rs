@@ -60,12 +60,7 @@ impl Desk {
 
     pub async fn control(&self, method: &str, path: &str, body: &str) -> Answer {
         let uri = format!("/_control{path}");
-        self.send(
-            Call::new(method, &uri)
-                .header("content-type", "application/json")
-                .body(body),
-        )
-        .await
+        self.send(Call::new(method, &uri).header("content-type", "application/json").body(body)).await
     }
 }
 
@@ -93,10 +88,7 @@ impl Call {
 
     pub fn header(self, name: &str, value: &str) -> Self {
         let mut builder = self.0;
-        builder.headers_mut().unwrap().insert(
-            axum::http::HeaderName::try_from(name).unwrap(),
-            value.parse().unwrap(),
-        );
+        builder.headers_mut().unwrap().insert(axum::http::HeaderName::try_from(name).unwrap(), value.parse().unwrap());
         Self(builder)
     }
 

@@ -40,43 +40,25 @@ pub async fn start(limits: Limits) -> Running {
 }
 
 pub async fn start_with(limits: Limits, router: Router) -> Running {
-    let server = Server::bind("127.0.0.1:0".parse().unwrap(), limits)
-        .await
-        .unwrap();
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), limits).await.unwrap();
     let handle = server.handle();
-    Running {
-        handle,
-        ended: tokio::spawn(server.run(router)),
-    }
+    Running { handle, ended: tokio::spawn(server.run(router)) }
 }
 
 pub fn router() -> Router {
     Router::new()
         .route("/", get(|| async { "hello" }))
-        .route(
-            "/peer",
-            get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() }),
-        )
-        .route(
-            "/length",
-            post(|body: Bytes| async move { body.len().to_string() }),
-        )
+        .route("/peer", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() }))
+        .route("/length", post(|body: Bytes| async move { body.len().to_string() }))
         .route("/unread", post(|| async { "did not look" }))
         .route("/never", get(std::future::pending::<Infallible>))
-        .route(
-            "/drop",
-            get(|| async { (axum::Extension(DropConnection), "unseen").into_response() }),
-        )
-        .route(
-            "/panic",
-            get(|| async { assert!(std::env::args().count() > 9999, "as asked") }),
-        )
+        .route("/drop", get(|| async { (axum::Extension(DropConnection), "unseen").into_response() }))
+        .route("/panic", get(|| async { assert!(std::env::args().count() > 9999, "as asked") }))
         .route(
             "/stream",
             get(|| async {
                 Body::from_stream(
-                    futures::stream::once(async { Ok::<_, Infallible>("first") })
-                        .chain(futures::stream::pending()),
+                    futures::stream::once(async { Ok::<_, Infallible>("first") }).chain(futures::stream::pending()),
                 )
             }),
         )
@@ -98,8 +80,7 @@ impl Running {
     }
 
     pub async fn get(&self, path: &str) -> String {
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         self.exchange(&request).await
     }
 }
@@ -107,25 +88,19 @@ impl Running {
 /// Reads until the host closes.
 pub async fn rest(socket: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
-    let _reset_counts_as_closed = timeout(SOON, socket.read_to_end(&mut bytes))
-        .await
-        .expect("still open");
+    let _reset_counts_as_closed = timeout(SOON, socket.read_to_end(&mut bytes)).await.expect("still open");
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Reads one response with a short body, on a connection that stays open.
 pub async fn one(socket: &mut TcpStream) -> String {
     let mut buffer = [0; 4096];
-    let n = timeout(SOON, socket.read(&mut buffer))
-        .await
-        .expect("no answer")
-        .unwrap();
+    let n = timeout(SOON, socket.read(&mut buffer)).await.expect("no answer").unwrap();
     String::from_utf8_lossy(&buffer[..n]).into_owned()
 }
 
 #[track_caller]
 pub fn status(response: &str) -> u16 {
     let code = response.strip_prefix("HTTP/1.").and_then(|r| r.get(2..5));
-    code.and_then(|c| c.parse().ok())
-        .unwrap_or_else(|| panic!("no response: {response:?}"))
+    code.and_then(|c| c.parse().ok()).unwrap_or_else(|| panic!("no response: {response:?}"))
 }

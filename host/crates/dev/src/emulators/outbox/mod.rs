@@ -70,20 +70,13 @@ async fn mail(Extracted(shown): Extracted<Shown>, Path(id): Path<String>) -> Res
         Some(mail) => page((shown.layout)(&mail.draft.subject, pages::mail(&mail))),
         None => {
             let content = html! { h1 { "No such mail" } p { a href="/outbox" { "Outbox" } } };
-            (
-                StatusCode::NOT_FOUND,
-                page((shown.layout)("No such mail", content)),
-            )
-                .into_response()
+            (StatusCode::NOT_FOUND, page((shown.layout)("No such mail", content))).into_response()
         }
     }
 }
 
 async fn style() -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
-        (header::CACHE_CONTROL, "no-cache"),
-    ];
+    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
     (headers, include_str!("style.css")).into_response()
 }
 

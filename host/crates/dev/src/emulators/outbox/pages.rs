@@ -23,13 +23,7 @@ impl View {
             mails: state.mails.iter().rev().take(rows).cloned().collect(),
             mails_total: state.mails.len() as u64 + state.mails.let_go(),
             customers: state.customers.values().rev().take(rows).cloned().collect(),
-            subscriptions: state
-                .subscriptions
-                .values()
-                .rev()
-                .take(rows)
-                .cloned()
-                .collect(),
+            subscriptions: state.subscriptions.values().rev().take(rows).cloned().collect(),
         }
     }
 }

@@ -82,21 +82,12 @@ impl Mail {
 
 impl Draft {
     pub(super) fn sent(self, id: String, at_ms: u64, idempotency_key: Option<String>) -> Mail {
-        Mail {
-            id,
-            at_ms,
-            idempotency_key,
-            draft: self,
-        }
+        Mail { id, at_ms, idempotency_key, draft: self }
     }
 
     pub(super) fn parse(body: Value) -> Result<Self, Reply> {
         let Value::Object(object) = body else {
-            return Err(error(
-                422,
-                "validation_error",
-                "The request body must be a JSON object.",
-            ));
+            return Err(error(422, "validation_error", "The request body must be a JSON object."));
         };
         let mut fields = Fields(object);
         let draft = Self {
@@ -128,19 +119,13 @@ impl Draft {
         if self.subject.chars().any(char::is_control) {
             return Err(invalid("subject", "it must be one line"));
         }
-        let lists = [
-            ("to", &self.to),
-            ("cc", &self.cc),
-            ("bcc", &self.bcc),
-            ("reply_to", &self.reply_to),
-        ];
+        let lists = [("to", &self.to), ("cc", &self.cc), ("bcc", &self.bcc), ("reply_to", &self.reply_to)];
         check_address("from", &self.from)?;
         for (field, list) in lists {
             if list.len() > RECIPIENTS_MAX {
                 return Err(invalid(field, "at most 50 addresses"));
             }
-            list.iter()
-                .try_for_each(|address| check_address(field, address))?;
+            list.iter().try_for_each(|address| check_address(field, address))?;
         }
         Ok(())
     }
@@ -159,9 +144,7 @@ impl Fields {
     }
 
     fn needed_text(&mut self, name: &str) -> Result<String, Reply> {
-        self.text(name)?
-            .filter(|text| !text.is_empty())
-            .ok_or_else(|| missing(name))
+        self.text(name)?.filter(|text| !text.is_empty()).ok_or_else(|| missing(name))
     }
 
     fn recipients(&mut self, name: &str) -> Result<Vec<String>, Reply> {
@@ -188,18 +171,12 @@ impl Fields {
 
     fn tags(&mut self) -> Result<Vec<Tag>, Reply> {
         let tag = |mut fields: Self| {
-            let tag = Tag {
-                name: fields.needed_text("name")?,
-                value: fields.needed_text("value")?,
-            };
+            let tag = Tag { name: fields.needed_text("name")?, value: fields.needed_text("value")? };
             fields.nothing_left()?;
             if plain(&tag.name) && plain(&tag.value) {
                 return Ok(tag);
             }
-            Err(invalid(
-                "tags",
-                "only ASCII letters, numbers, underscores and dashes, at most 256",
-            ))
+            Err(invalid("tags", "only ASCII letters, numbers, underscores and dashes, at most 256"))
         };
         self.list("tags")?.into_iter().map(tag).collect()
     }
@@ -213,26 +190,18 @@ impl Fields {
             fields.nothing_left()?;
             match source {
                 (Some(_), None) | (None, Some(_)) => Ok(name),
-                _ => Err(error(
-                    422,
-                    "invalid_attachment",
-                    "Attachment must have either a `content` or `path`.",
-                )),
+                _ => Err(error(422, "invalid_attachment", "Attachment must have either a `content` or `path`.")),
             }
         };
-        self.list("attachments")?
-            .into_iter()
-            .map(attachment)
-            .collect()
+        self.list("attachments")?.into_iter().map(attachment).collect()
     }
 
     fn headers(&mut self) -> Result<BTreeMap<String, String>, Reply> {
         match self.0.remove("headers") {
             None | Some(Value::Null) => Ok(BTreeMap::new()),
-            Some(Value::Object(object)) => object
-                .into_iter()
-                .map(|(name, value)| Ok((name, string("headers", value)?)))
-                .collect(),
+            Some(Value::Object(object)) => {
+                object.into_iter().map(|(name, value)| Ok((name, string("headers", value)?))).collect()
+            }
             Some(_) => Err(invalid("headers", "it must be an object of strings")),
         }
     }
@@ -240,11 +209,7 @@ impl Fields {
     fn nothing_left(self) -> Result<(), Reply> {
         match self.0.keys().next() {
             None => Ok(()),
-            Some(name) => Err(error(
-                422,
-                "validation_error",
-                format!("Unrecognized field `{name}`."),
-            )),
+            Some(name) => Err(error(422, "validation_error", format!("Unrecognized field `{name}`."))),
         }
     }
 }
@@ -267,40 +232,23 @@ fn check_address(field: &str, text: &str) -> Result<(), Reply> {
         Some(open) => open.rsplit_once('<').map(|(_, address)| address),
         None => Some(text),
     };
-    let sound = address
-        .and_then(|a| a.split_once('@'))
-        .is_some_and(|(local, domain)| {
-            let letters = |s: &str| {
-                !s.is_empty()
-                    && !s.contains(|c: char| {
-                        c.is_whitespace() || c.is_control() || "@<>,;".contains(c)
-                    })
-            };
-            letters(local) && letters(domain) && !domain.starts_with('.') && !domain.ends_with('.')
-        });
+    let sound = address.and_then(|a| a.split_once('@')).is_some_and(|(local, domain)| {
+        let letters = |s: &str| {
+            !s.is_empty() && !s.contains(|c: char| c.is_whitespace() || c.is_control() || "@<>,;".contains(c))
+        };
+        letters(local) && letters(domain) && !domain.starts_with('.') && !domain.ends_with('.')
+    });
     if sound && !text.chars().any(char::is_control) {
         return Ok(());
     }
     let rule = "The email address needs to follow the `email@example.com` or `Name <email@example.com>` format.";
-    Err(error(
-        422,
-        "validation_error",
-        format!("Invalid `{field}` field. {rule}"),
-    ))
+    Err(error(422, "validation_error", format!("Invalid `{field}` field. {rule}")))
 }
 
 fn missing(field: &str) -> Reply {
-    error(
-        422,
-        "missing_required_field",
-        format!("Missing `{field}` field."),
-    )
+    error(422, "missing_required_field", format!("Missing `{field}` field."))
 }
 
 fn invalid(field: &str, why: &str) -> Reply {
-    error(
-        422,
-        "validation_error",
-        format!("Invalid `{field}` field: {why}."),
-    )
+    error(422, "validation_error", format!("Invalid `{field}` field: {why}."))
 }

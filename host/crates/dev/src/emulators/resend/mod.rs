@@ -29,11 +29,7 @@ impl Api for Resend {
 
     fn admit(self, state: &mut State, call: &Call) -> Result<Admitted, Reply> {
         if state.user_agent_required && call.header("user-agent").is_none_or(str::is_empty) {
-            return Err(error(
-                403,
-                "validation_error",
-                "error code: 1010 (the request has no User-Agent header)",
-            ));
+            return Err(error(403, "validation_error", "error code: 1010 (the request has no User-Agent header)"));
         }
         let account = authenticate(call)?;
         let now_ms = state.clock.now_ms();
@@ -46,46 +42,27 @@ impl Api for Resend {
             }
             key => key.map(String::from),
         };
-        let fingerprint =
-            sha256_hex(format!("{}\n{}", call.path, sha256_hex(&call.body)).as_bytes());
-        Ok(Admitted {
-            account,
-            key,
-            fingerprint,
-        })
+        let fingerprint = sha256_hex(format!("{}\n{}", call.path, sha256_hex(&call.body)).as_bytes());
+        Ok(Admitted { account, key, fingerprint })
     }
 
     fn execute(self, state: &mut State, call: &Call, who: &Admitted) -> Executed {
         match (&call.method, call.path.as_str()) {
             (&Method::POST, "/emails") => send(state, call, who),
             (&Method::GET, path) if path.starts_with("/emails/") => retrieve(state, path),
-            (_, "/emails") => Executed::refused(error(
-                405,
-                "method_not_allowed",
-                "This endpoint does not support this method.",
-            )),
-            _ => Executed::refused(error(
-                404,
-                "not_found",
-                "The requested endpoint does not exist.",
-            )),
+            (_, "/emails") => {
+                Executed::refused(error(405, "method_not_allowed", "This endpoint does not support this method."))
+            }
+            _ => Executed::refused(error(404, "not_found", "The requested endpoint does not exist.")),
         }
     }
 
     fn running(self) -> Reply {
-        error(
-            409,
-            "concurrent_idempotent_requests",
-            "Another request with the same idempotency key is in progress.",
-        )
+        error(409, "concurrent_idempotent_requests", "Another request with the same idempotency key is in progress.")
     }
 
     fn mismatch(self, _key: &str) -> Reply {
-        error(
-            409,
-            "invalid_idempotent_request",
-            "This idempotency key was used with another request body.",
-        )
+        error(409, "invalid_idempotent_request", "This idempotency key was used with another request body.")
     }
 
     fn replayed(self, stored: Reply) -> Reply {
@@ -103,25 +80,14 @@ impl Api for Resend {
 
 fn authenticate(call: &Call) -> Result<String, Reply> {
     if !call.headers.contains_key("authorization") {
-        return Err(error(
-            401,
-            "missing_api_key",
-            "Missing API key in the authorization header.",
-        ));
+        return Err(error(401, "missing_api_key", "Missing API key in the authorization header."));
     }
-    let key = call
-        .bearer()
-        .filter(|key| key.len() > 3 && key.starts_with("re_"));
-    key.map(String::from)
-        .ok_or_else(|| error(403, "invalid_api_key", "API key is invalid."))
+    let key = call.bearer().filter(|key| key.len() > 3 && key.starts_with("re_"));
+    key.map(String::from).ok_or_else(|| error(403, "invalid_api_key", "API key is invalid."))
 }
 
 fn invalid_key() -> Reply {
-    error(
-        400,
-        "invalid_idempotency_key",
-        "The idempotency key must be between 1 and 256 characters.",
-    )
+    error(400, "invalid_idempotency_key", "The idempotency key must be between 1 and 256 characters.")
 }
 
 fn send(state: &mut State, call: &Call, who: &Admitted) -> Executed {
@@ -131,27 +97,16 @@ fn send(state: &mut State, call: &Call, who: &Admitted) -> Executed {
     };
     let id = state.ids.uuid();
     let at_ms = state.clock.now_ms();
-    state
-        .mails
-        .push(draft.sent(id.clone(), at_ms, who.key.clone()));
+    state.mails.push(draft.sent(id.clone(), at_ms, who.key.clone()));
     Executed::done(Reply::new(200, json!({ "id": id })))
 }
 
 fn parse(call: &Call) -> Result<Draft, Reply> {
     if call.media_type() != "application/json" {
-        return Err(error(
-            415,
-            "validation_error",
-            "The content type must be application/json.",
-        ));
+        return Err(error(415, "validation_error", "The content type must be application/json."));
     }
-    let body: Value = serde_json::from_slice(&call.body).map_err(|_| {
-        error(
-            400,
-            "validation_error",
-            "The request body is not valid JSON.",
-        )
-    })?;
+    let body: Value = serde_json::from_slice(&call.body)
+        .map_err(|_| error(400, "validation_error", "The request body is not valid JSON."))?;
     Draft::parse(body)
 }
 

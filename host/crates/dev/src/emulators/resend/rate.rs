@@ -15,11 +15,7 @@ pub(crate) struct TeamRate {
 
 impl TeamRate {
     pub(crate) fn new(per_second: Option<u32>) -> Self {
-        Self {
-            per_second,
-            window_s: 0,
-            used: 0,
-        }
+        Self { per_second, window_s: 0, used: 0 }
     }
 
     /// `None` switches it off.
@@ -40,8 +36,7 @@ impl TeamRate {
             self.used = 0;
         }
         if self.used >= limit {
-            let message =
-                format!("Too many requests. You can only make {limit} requests per second.");
+            let message = format!("Too many requests. You can only make {limit} requests per second.");
             return Err(error(429, "rate_limit_exceeded", message).with("retry-after", 1));
         }
         self.used += 1;

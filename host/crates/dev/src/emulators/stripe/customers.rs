@@ -39,12 +39,7 @@ impl Customer {
     /// As the API shows it.
     pub(super) fn json(&self) -> Value {
         let address = self.address.as_ref().map(|given| {
-            let line = |name: &str| {
-                (
-                    name.to_owned(),
-                    given.get(name).map_or(Value::Null, |v| json!(v)),
-                )
-            };
+            let line = |name: &str| (name.to_owned(), given.get(name).map_or(Value::Null, |v| json!(v)));
             Value::Object(ADDRESS.into_iter().map(line).collect())
         });
         json!({
@@ -58,15 +53,10 @@ impl Customer {
     }
 
     fn matches(&self, field: &str, value: &str) -> bool {
-        let key = field
-            .strip_prefix("metadata['")
-            .and_then(|f| f.strip_suffix("']"));
+        let key = field.strip_prefix("metadata['").and_then(|f| f.strip_suffix("']"));
         match (field, key) {
             (_, Some(key)) => self.metadata.get(key).is_some_and(|v| v == value),
-            ("email", _) => self
-                .email
-                .as_deref()
-                .is_some_and(|e| e.eq_ignore_ascii_case(value)),
+            ("email", _) => self.email.as_deref().is_some_and(|e| e.eq_ignore_ascii_case(value)),
             ("name", _) => self.name.as_deref() == Some(value),
             _ => false,
         }
@@ -91,16 +81,9 @@ pub(super) fn create(state: &mut State, mut params: Params) -> Result<Value, Err
     params.ignore_expand()?;
     params.done()?;
     if state.customers.len() >= OBJECTS_MAX {
-        return Err(Error::new(
-            500,
-            "api_error",
-            format!("The emulator holds at most {OBJECTS_MAX} customers."),
-        ));
+        return Err(Error::new(500, "api_error", format!("The emulator holds at most {OBJECTS_MAX} customers.")));
     }
-    let customer = Customer {
-        id: state.ids.letters("cus_", 14),
-        ..customer
-    };
+    let customer = Customer { id: state.ids.letters("cus_", 14), ..customer };
     let json = customer.json();
     let place = state.place();
     state.customers.insert(place, customer);
@@ -124,15 +107,13 @@ fn address(params: &mut Params) -> Result<Option<BTreeMap<String, String>>, Erro
 fn check_email(email: &str) -> Result<(), Error> {
     let sound = email.len() <= 512
         && !email.contains(char::is_whitespace)
-        && email.split_once('@').is_some_and(|(local, domain)| {
-            !local.is_empty() && !domain.is_empty() && !domain.contains('@')
-        });
+        && email
+            .split_once('@')
+            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'));
     if sound {
         return Ok(());
     }
-    Err(Error::invalid(format!("Invalid email address: {email}"))
-        .code("email_invalid")
-        .param("email"))
+    Err(Error::invalid(format!("Invalid email address: {email}")).code("email_invalid").param("email"))
 }
 
 pub(super) fn find<'a>(state: &'a State, id: &str) -> Option<&'a Customer> {
@@ -142,9 +123,7 @@ pub(super) fn find<'a>(state: &'a State, id: &str) -> Option<&'a Customer> {
 pub(super) fn retrieve(state: &State, id: &str, mut params: Params) -> Result<Value, Error> {
     params.ignore_expand()?;
     params.done()?;
-    find(state, id)
-        .map(Customer::json)
-        .ok_or_else(|| Error::no_such("customer", id))
+    find(state, id).map(Customer::json).ok_or_else(|| Error::no_such("customer", id))
 }
 
 pub(super) fn list(state: &State, mut params: Params) -> Result<Value, Error> {
@@ -152,11 +131,7 @@ pub(super) fn list(state: &State, mut params: Params) -> Result<Value, Error> {
     let email = params.text("email")?;
     params.ignore_expand()?;
     params.done()?;
-    let chosen = state
-        .customers
-        .values()
-        .rev()
-        .filter(|c| email.is_none() || c.email == email);
+    let chosen = state.customers.values().rev().filter(|c| email.is_none() || c.email == email);
     page.cut("/v1/customers", chosen.map(Customer::json).collect())
 }
 
@@ -183,35 +158,22 @@ pub(super) fn search(state: &State, mut params: Params) -> Result<Value, Error> 
 fn clause(text: &str) -> Option<(&str, &str)> {
     let (field, value) = text.trim().rsplit_once(':')?;
     let value = value.strip_prefix(['\'', '"'])?.strip_suffix(['\'', '"'])?;
-    let known = field == "email"
-        || field == "name"
-        || (field.starts_with("metadata['") && field.ends_with("']"));
+    let known = field == "email" || field == "name" || (field.starts_with("metadata['") && field.ends_with("']"));
     known.then_some((field, value))
 }
 
 fn params_error(query: &str) -> Error {
-    Error::invalid(format!(
-        "We were unable to parse your search query: {query}"
-    ))
-    .param("query")
+    Error::invalid(format!("We were unable to parse your search query: {query}")).param("query")
 }
 
 /// Its subscriptions end with it.
 pub(super) fn delete(state: &mut State, id: &str, params: Params) -> Result<Value, Error> {
     params.done()?;
     let now_s = state.clock.now_s();
-    let place = state
-        .customers
-        .iter()
-        .find(|(_, c)| c.id == id)
-        .map(|(place, _)| *place);
+    let place = state.customers.iter().find(|(_, c)| c.id == id).map(|(place, _)| *place);
     let place = place.ok_or_else(|| Error::no_such("customer", id))?;
     state.customers.remove(&place);
-    for subscription in state
-        .subscriptions
-        .values_mut()
-        .filter(|s| s.customer == id)
-    {
+    for subscription in state.subscriptions.values_mut().filter(|s| s.customer == id) {
         subscription.cancel(now_s);
     }
     Ok(json!({ "id": id, "object": "customer", "deleted": true }))

@@ -17,13 +17,7 @@ pub(super) struct Error {
 
 impl Error {
     pub(super) fn new(status: u16, kind: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            kind,
-            code: None,
-            message: message.into(),
-            param: None,
-        }
+        Self { status, kind, code: None, message: message.into(), param: None }
     }
 
     /// 400 `invalid_request_error`.
@@ -32,37 +26,25 @@ impl Error {
     }
 
     pub(super) fn code(self, code: &'static str) -> Self {
-        Self {
-            code: Some(code),
-            ..self
-        }
+        Self { code: Some(code), ..self }
     }
 
     pub(super) fn param(self, param: impl Into<String>) -> Self {
-        Self {
-            param: Some(param.into()),
-            ..self
-        }
+        Self { param: Some(param.into()), ..self }
     }
 
     pub(super) fn missing(param: &str) -> Self {
-        Self::invalid(format!("Missing required param: {param}."))
-            .code("parameter_missing")
-            .param(param)
+        Self::invalid(format!("Missing required param: {param}.")).code("parameter_missing").param(param)
     }
 
     pub(super) fn unknown(param: &str) -> Self {
-        Self::invalid(format!("Received unknown parameter: {param}"))
-            .code("parameter_unknown")
-            .param(param)
+        Self::invalid(format!("Received unknown parameter: {param}")).code("parameter_unknown").param(param)
     }
 
     /// What a path names: 404.
     pub(super) fn no_such(kind: &str, id: &str) -> Self {
         let message = format!("No such {kind}: '{id}'");
-        Self::new(404, "invalid_request_error", message)
-            .code("resource_missing")
-            .param("id")
+        Self::new(404, "invalid_request_error", message).code("resource_missing").param("id")
     }
 
     /// The error that the provider itself would send with this status.
@@ -71,7 +53,12 @@ impl Error {
             400 => Self::invalid("Invalid request."),
             401 => Self::new(status, "invalid_request_error", "Invalid API Key provided."),
             402 => Self::new(status, "card_error", "Your card was declined.").code("card_declined"),
-            409 => Self::new(status, "invalid_request_error", "This object cannot be accessed right now because another API request is accessing it.").code("lock_timeout"),
+            409 => Self::new(
+                status,
+                "invalid_request_error",
+                "This object cannot be accessed right now because another API request is accessing it.",
+            )
+            .code("lock_timeout"),
             429 => Self::new(status, "invalid_request_error", "Request rate limit exceeded.").code("rate_limit"),
             500.. => Self::new(status, "api_error", "Sorry! There was an error while talking to Stripe."),
             _ => Self::new(status, "invalid_request_error", "The request was refused."),

@@ -36,10 +36,7 @@ fn segments(name: &str) -> Result<Vec<&str>, Error> {
     let mut segments = vec![first];
     let mut rest = rest;
     while !rest.is_empty() {
-        let (inner, after) = rest
-            .strip_prefix('[')
-            .and_then(|r| r.split_once(']'))
-            .ok_or_else(broken)?;
+        let (inner, after) = rest.strip_prefix('[').and_then(|r| r.split_once(']')).ok_or_else(broken)?;
         segments.push(inner);
         rest = after;
     }
@@ -50,21 +47,13 @@ fn segments(name: &str) -> Result<Vec<&str>, Error> {
     Ok(segments)
 }
 
-fn insert(
-    group: &mut Vec<(String, Node)>,
-    path: &[&str],
-    (whole, value): (&str, String),
-) -> Result<(), Error> {
+fn insert(group: &mut Vec<(String, Node)>, path: &[&str], (whole, value): (&str, String)) -> Result<(), Error> {
     let twice = || Error::invalid(format!("Parameter given twice: {whole}")).param(whole);
     let Some((segment, rest)) = path.split_first() else {
         return Ok(());
     };
     // `a[]=1&a[]=2`: each counts up.
-    let name = if segment.is_empty() {
-        group.len().to_string()
-    } else {
-        (*segment).to_owned()
-    };
+    let name = if segment.is_empty() { group.len().to_string() } else { (*segment).to_owned() };
     let at = group.iter().position(|(known, _)| *known == name);
     match (at.and_then(|at| group.get_mut(at)), rest) {
         (None, []) => group.push((name, Node::Text(value))),
@@ -123,10 +112,7 @@ mod tests {
 
     #[test]
     fn brackets_make_a_tree() {
-        check(
-            "customer=cus_1&items[0][price]=p&items[0][quantity]=2",
-            "customer=cus_1 items(0(price=p quantity=2))",
-        );
+        check("customer=cus_1&items[0][price]=p&items[0][quantity]=2", "customer=cus_1 items(0(price=p quantity=2))");
         check("expand[]=a&expand[]=b", "expand(0=a 1=b)");
         check("a%5Bb%5D=c+d%2B", "a(b=c d+)");
         check("metadata[user_id]=", "metadata(user_id=)");

@@ -36,29 +36,17 @@ impl Page {
     pub(super) fn cut(&self, url: &str, rows: Vec<Value>) -> Result<Value, Error> {
         let place = |id: &Option<String>, param: &str| match id {
             None => Ok(None),
-            Some(id) => match rows
-                .iter()
-                .position(|row| row.get("id").and_then(Value::as_str) == Some(id))
-            {
+            Some(id) => match rows.iter().position(|row| row.get("id").and_then(Value::as_str) == Some(id)) {
                 Some(at) => Ok(Some(at)),
-                None => Err(Error::invalid(format!("No such object: '{id}'"))
-                    .code("resource_missing")
-                    .param(param)),
+                None => Err(Error::invalid(format!("No such object: '{id}'")).code("resource_missing").param(param)),
             },
         };
         let from = place(&self.starting_after, "starting_after")?.map_or(0, |at| at + 1);
         let to = place(&self.ending_before, "ending_before")?.unwrap_or(rows.len());
         let window: Vec<Value> = rows.into_iter().take(to).skip(from).collect();
         // Before an object means just before it: the window's last rows.
-        let (skipped, has_more) = (
-            window.len().saturating_sub(self.limit),
-            window.len() > self.limit,
-        );
-        let skip = if self.ending_before.is_some() {
-            skipped
-        } else {
-            0
-        };
+        let (skipped, has_more) = (window.len().saturating_sub(self.limit), window.len() > self.limit);
+        let skip = if self.ending_before.is_some() { skipped } else { 0 };
         let data: Vec<Value> = window.into_iter().skip(skip).take(self.limit).collect();
         Ok(json!({ "object": "list", "url": url, "has_more": has_more, "data": data }))
     }

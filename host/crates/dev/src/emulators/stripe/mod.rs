@@ -36,20 +36,14 @@ impl Api for Stripe {
         let key = match call.header("idempotency-key") {
             _ if call.method != Method::POST => None,
             Some(key) if key.is_empty() || key.chars().count() > KEY_CHARS_MAX => {
-                return Err(
-                    Error::invalid("Idempotency-Key must be from 1 to 255 characters.").into(),
-                );
+                return Err(Error::invalid("Idempotency-Key must be from 1 to 255 characters.").into());
             }
             None if call.headers.contains_key("idempotency-key") => {
                 return Err(Error::invalid("Idempotency-Key must be printable ASCII.").into());
             }
             key => key.map(String::from),
         };
-        Ok(Admitted {
-            account,
-            key,
-            fingerprint: fingerprint(call),
-        })
+        Ok(Admitted { account, key, fingerprint: fingerprint(call) })
     }
 
     fn execute(self, state: &mut State, call: &Call, _who: &Admitted) -> Executed {
@@ -61,9 +55,7 @@ impl Api for Stripe {
 
     fn running(self) -> Reply {
         let message = "There is currently another in-progress request using this idempotency key.";
-        Error::new(409, "idempotency_error", message)
-            .code("idempotency_key_in_use")
-            .into()
+        Error::new(409, "idempotency_error", message).code("idempotency_key_in_use").into()
     }
 
     fn mismatch(self, key: &str) -> Reply {
@@ -93,11 +85,8 @@ fn authenticate(call: &Call) -> Result<String, Error> {
                        Authorization header, using Bearer auth.";
         return Err(Error::new(401, "invalid_request_error", message));
     }
-    let key = call
-        .bearer()
-        .filter(|key| key.len() > 3 && key.starts_with("sk_"));
-    key.map(String::from)
-        .ok_or_else(|| Error::new(401, "invalid_request_error", "Invalid API Key provided."))
+    let key = call.bearer().filter(|key| key.len() > 3 && key.starts_with("sk_"));
+    key.map(String::from).ok_or_else(|| Error::new(401, "invalid_request_error", "Invalid API Key provided."))
 }
 
 /// A date, and since 2024 the name of a release: `2025-03-31.basil`.
@@ -106,16 +95,12 @@ fn check_version(call: &Call) -> Result<(), Error> {
         return Ok(());
     };
     let (date, release) = version.split_once('.').unwrap_or((version, "none"));
-    let shape = date
-        .bytes()
-        .map(|b| if b.is_ascii_digit() { b'0' } else { b });
+    let shape = date.bytes().map(|b| if b.is_ascii_digit() { b'0' } else { b });
     let named = !release.is_empty() && release.bytes().all(|b| b.is_ascii_lowercase());
     if shape.eq(*b"0000-00-00") && named {
         return Ok(());
     }
-    Err(Error::invalid(format!(
-        "Invalid Stripe API version: {version}"
-    )))
+    Err(Error::invalid(format!("Invalid Stripe API version: {version}")))
 }
 
 /// Parameters in another order are the same parameters.
@@ -141,10 +126,7 @@ fn route(state: &mut State, call: &Call) -> Result<serde_json::Value, Error> {
         (method, _) => Err(Error::new(
             404,
             "invalid_request_error",
-            format!(
-                "Unrecognized request URL ({method}: {}), or not emulated here.",
-                call.path
-            ),
+            format!("Unrecognized request URL ({method}: {}), or not emulated here.", call.path),
         )),
     }
 }

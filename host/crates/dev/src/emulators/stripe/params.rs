@@ -20,19 +20,12 @@ pub(super) struct Params {
 
 impl Params {
     pub(super) fn parse(input: &str) -> Result<Self, Error> {
-        Ok(Self {
-            prefix: String::new(),
-            nodes: form::parse(input)?,
-        })
+        Ok(Self { prefix: String::new(), nodes: form::parse(input)? })
     }
 
     /// The parameter's whole name, such as `items[0][price]`.
     pub(super) fn full(&self, name: &str) -> String {
-        if self.prefix.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}[{name}]", self.prefix)
-        }
+        if self.prefix.is_empty() { name.to_owned() } else { format!("{}[{name}]", self.prefix) }
     }
 
     /// A text. Given but empty is as if it were not given: there is nothing to unset in
@@ -57,9 +50,7 @@ impl Params {
         let digits = text.bytes().all(|b| b.is_ascii_digit());
         match text.parse() {
             Ok(number) if digits => Ok(Some(number)),
-            _ => Err(self
-                .invalid(name, "Invalid integer")
-                .code("parameter_invalid_integer")),
+            _ => Err(self.invalid(name, "Invalid integer").code("parameter_invalid_integer")),
         }
     }
 
@@ -79,11 +70,7 @@ impl Params {
         if allowed.contains(&text.as_str()) {
             return Ok(Some(text));
         }
-        let message = format!(
-            "Invalid {}: must be one of {}",
-            self.full(name),
-            allowed.join(", ")
-        );
+        let message = format!("Invalid {}: must be one of {}", self.full(name), allowed.join(", "));
         Err(Error::invalid(message).param(self.full(name)))
     }
 
@@ -131,21 +118,15 @@ impl Params {
             let Node::Text(value) = node else {
                 return Err(Error::invalid("Metadata values must be strings.").param(param));
             };
-            if key.chars().count() > METADATA_KEY_CHARS_MAX
-                || value.chars().count() > METADATA_VALUE_CHARS_MAX
-            {
-                let message =
-                    "Metadata keys can be up to 40 characters long, and values up to 500.";
+            if key.chars().count() > METADATA_KEY_CHARS_MAX || value.chars().count() > METADATA_VALUE_CHARS_MAX {
+                let message = "Metadata keys can be up to 40 characters long, and values up to 500.";
                 return Err(Error::invalid(message).param(param));
             }
             Ok((key, value))
         };
         let pairs: Result<BTreeMap<_, _>, _> = group.nodes.into_iter().map(pair).collect();
         // An empty value unsets a key: in something new there is none to unset.
-        Ok(pairs?
-            .into_iter()
-            .filter(|(_, value)| !value.is_empty())
-            .collect())
+        Ok(pairs?.into_iter().filter(|(_, value)| !value.is_empty()).collect())
     }
 
     /// Whatever nobody took is unknown.

@@ -81,10 +81,7 @@ impl Subscription {
     /// As the API shows it at a time.
     pub(super) fn json(&self, now_s: u64) -> Value {
         let status = self.status(now_s);
-        let canceled_at = self
-            .canceled_at
-            .or(self.trial_end)
-            .filter(|_| status == "canceled");
+        let canceled_at = self.canceled_at.or(self.trial_end).filter(|_| status == "canceled");
         let period_end = self.trial_end.unwrap_or(self.created + PERIOD_S);
         let item = |item: &Item| {
             json!({
@@ -130,13 +127,8 @@ pub(super) fn create(state: &mut State, mut params: Params) -> Result<Value, Err
         canceled_at: None,
     };
     params.one_of("collection_method", &["charge_automatically"])?;
-    let allowed = [
-        "allow_incomplete",
-        "default_incomplete",
-        "error_if_incomplete",
-    ];
-    let incomplete =
-        params.one_of("payment_behavior", &allowed)?.as_deref() == Some("default_incomplete");
+    let allowed = ["allow_incomplete", "default_incomplete", "error_if_incomplete"];
+    let incomplete = params.one_of("payment_behavior", &allowed)?.as_deref() == Some("default_incomplete");
     params.ignore_expand()?;
     params.done()?;
     admit(state, &subscription, incomplete)?;
@@ -154,20 +146,13 @@ fn admit(state: &State, subscription: &Subscription, incomplete: bool) -> Result
         return Err(Error::invalid(message).code("resource_missing"));
     }
     if state.subscriptions.len() >= OBJECTS_MAX {
-        return Err(Error::new(
-            500,
-            "api_error",
-            format!("The emulator holds at most {OBJECTS_MAX} subscriptions."),
-        ));
+        return Err(Error::new(500, "api_error", format!("The emulator holds at most {OBJECTS_MAX} subscriptions.")));
     }
     Ok(())
 }
 
 fn keep(state: &mut State, subscription: Subscription) -> Value {
-    let mut subscription = Subscription {
-        id: state.ids.letters("sub_", 24),
-        ..subscription
-    };
+    let mut subscription = Subscription { id: state.ids.letters("sub_", 24), ..subscription };
     for item in &mut subscription.items {
         item.id = state.ids.letters("si_", 14);
     }
@@ -191,11 +176,7 @@ fn items(params: &mut Params) -> Result<Vec<Item>, Error> {
 fn item(mut member: Params) -> Result<Item, Error> {
     let price = member.needed("price")?;
     let letters = price.strip_prefix("price_").unwrap_or_default();
-    if letters.is_empty()
-        || !letters
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_')
-    {
+    if letters.is_empty() || !letters.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         let error = Error::invalid(format!("No such price: '{price}'")).code("resource_missing");
         return Err(error.param(member.full("price")));
     }
@@ -205,32 +186,20 @@ fn item(mut member: Params) -> Result<Item, Error> {
     }
     member.metadata()?;
     member.done()?;
-    Ok(Item {
-        id: String::new(),
-        price,
-        quantity,
-    })
+    Ok(Item { id: String::new(), price, quantity })
 }
 
 fn trial_end(params: &mut Params, now_s: u64) -> Result<Option<u64>, Error> {
     let days = params.integer("trial_period_days")?;
     let end = params.integer("trial_end")?;
     match (days, end) {
-        (Some(_), Some(_)) => Err(Error::invalid(
-            "You may only specify one of these parameters: trial_end, trial_period_days.",
-        )),
-        (Some(days), None) if (1..=TRIAL_DAYS_MAX).contains(&days) => {
-            Ok(Some(now_s + days * DAY_S))
+        (Some(_), Some(_)) => {
+            Err(Error::invalid("You may only specify one of these parameters: trial_end, trial_period_days."))
         }
-        (Some(_), None) => Err(params.invalid(
-            "trial_period_days",
-            "Invalid integer, must be from 1 to 730",
-        )),
+        (Some(days), None) if (1..=TRIAL_DAYS_MAX).contains(&days) => Ok(Some(now_s + days * DAY_S)),
+        (Some(_), None) => Err(params.invalid("trial_period_days", "Invalid integer, must be from 1 to 730")),
         (None, Some(end)) if end > now_s && end <= now_s + TRIAL_DAYS_MAX * DAY_S => Ok(Some(end)),
-        (None, Some(_)) => Err(params.invalid(
-            "trial_end",
-            "Invalid timestamp, must be in the next 730 days",
-        )),
+        (None, Some(_)) => Err(params.invalid("trial_end", "Invalid timestamp, must be in the next 730 days")),
         (None, None) => Ok(None),
     }
 }
@@ -242,10 +211,7 @@ fn missing_payment_method(params: &mut Params) -> Result<String, Error> {
     };
     let mut chosen = None;
     if let Some(mut end) = settings.group("end_behavior")? {
-        chosen = end.one_of(
-            "missing_payment_method",
-            &["cancel", "create_invoice", "pause"],
-        )?;
+        chosen = end.one_of("missing_payment_method", &["cancel", "create_invoice", "pause"])?;
         end.done()?;
     }
     settings.done()?;
@@ -257,9 +223,7 @@ pub(super) fn retrieve(state: &State, id: &str, mut params: Params) -> Result<Va
     params.done()?;
     let now_s = state.clock.now_s();
     let found = state.subscriptions.values().find(|s| s.id == id);
-    found
-        .map(|s| s.json(now_s))
-        .ok_or_else(|| Error::no_such("subscription", id))
+    found.map(|s| s.json(now_s)).ok_or_else(|| Error::no_such("subscription", id))
 }
 
 pub(super) fn list(state: &State, mut params: Params) -> Result<Value, Error> {
@@ -279,9 +243,7 @@ pub(super) fn list(state: &State, mut params: Params) -> Result<Value, Error> {
     let chosen = state.subscriptions.values().rev().filter(|s| {
         of_status(s)
             && customer.as_ref().is_none_or(|c| *c == s.customer)
-            && price
-                .as_ref()
-                .is_none_or(|p| s.items.iter().any(|i| i.price == *p))
+            && price.as_ref().is_none_or(|p| s.items.iter().any(|i| i.price == *p))
     });
     page.cut("/v1/subscriptions", chosen.map(|s| s.json(now_s)).collect())
 }
@@ -289,10 +251,7 @@ pub(super) fn list(state: &State, mut params: Params) -> Result<Value, Error> {
 pub(super) fn cancel(state: &mut State, id: &str, params: Params) -> Result<Value, Error> {
     params.done()?;
     let now_s = state.clock.now_s();
-    let found = state
-        .subscriptions
-        .values_mut()
-        .find(|s| s.id == id && s.status(now_s) != "canceled");
+    let found = state.subscriptions.values_mut().find(|s| s.id == id && s.status(now_s) != "canceled");
     let subscription = found.ok_or_else(|| Error::no_such("subscription", id))?;
     subscription.cancel(now_s);
     Ok(subscription.json(now_s))

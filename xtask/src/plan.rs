@@ -32,13 +32,15 @@ struct Ended {
 /// Runs tests by Rust's own harness, which closes once a test binary; the sums are kept.
 pub(crate) fn libtest(shell: &Shell, command: &mut Command) -> Result<Proof> {
     let (mut passed, mut failed) = (0, 0);
-    shell.watch(command, &mut |line| {
+    let ran = shell.watch(command, &mut |line| {
         if let Some((good, bad)) = closing_counts(line) {
             passed += good;
             failed += bad;
         }
-    })?;
-    Ok(Proof { summary: Some(format!("{passed} passed, {failed} failed")) })
+    });
+    let summary = format!("{passed} passed, {failed} failed");
+    ran.map_err(|error| error.context(summary.clone()))?;
+    Ok(Proof { summary: Some(summary) })
 }
 
 /// Of `test result: ok. 12 passed; 0 failed; 0 ignored; …`.

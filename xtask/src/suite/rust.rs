@@ -63,12 +63,15 @@ pub(super) fn tests(shell: &Shell, quick: bool) -> Result<Proof> {
 /// Keeps the runner's own closing line.
 fn nextest(shell: &Shell, command: &mut Command) -> Result<Proof> {
     let mut summary = None;
-    shell.watch(command, &mut |line| {
+    let ran = shell.watch(command, &mut |line| {
         if line.trim_start().starts_with("Summary [") {
             summary = Some(line.trim().to_owned());
         }
-    })?;
-    Ok(Proof { summary })
+    });
+    match ran {
+        Ok(()) => Ok(Proof { summary }),
+        Err(error) => Err(error.context(summary.unwrap_or_else(|| "no test was run".to_owned()))),
+    }
 }
 
 /// Over the whole workspace, as ever, so that no dependency is wanted with other features.

@@ -1,6 +1,7 @@
 //! The habits of this repository as commands: `cargo xtask --help`. Must not hold anything
 //! that the host needs to run.
 
+mod bench;
 mod guests;
 mod plan;
 mod shell;
@@ -32,6 +33,12 @@ enum Verb {
     Ci,
     /// Build the example workflows and the test fixtures to components
     Guests,
+    /// Measure the host on this machine; `cargo xtask bench -- --help` tells the flags
+    Bench {
+        /// For the bench itself
+        #[arg(last = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -51,6 +58,7 @@ fn main() -> ExitCode {
             .and_then(|shell| suite::test(&shell, test.quick, test.keep_going)),
         Verb::Ci => Shell::new(true).and_then(|shell| suite::test(&shell, false, false)),
         Verb::Guests => Shell::new(false).and_then(|shell| guests::build(&shell)),
+        Verb::Bench { arguments } => Shell::new(false).and_then(|shell| bench::run(&shell, &arguments)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

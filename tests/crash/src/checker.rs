@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use stepwell_harness::{Api, Run};
 
 use crate::WORKFLOWS;
@@ -47,7 +47,8 @@ fn check_runs<'a>(runs: &[Run], events: impl Iterator<Item = &'a String>) -> Res
 /// Every run is completed.
 pub async fn check_ended(api: Api, ledger: &Ledger) -> Result<usize> {
     let runs = check_events(api, ledger).await?;
-    let other: Vec<String> = runs.iter().filter(|run| run.status != "completed").map(Run::told).collect();
-    ensure!(other.is_empty(), "{} of {} runs are not completed: {other:?}", other.len(), runs.len());
+    if let Some(other) = runs.iter().find(|run| run.status != "completed") {
+        bail!("not completed: {:#?}", api.run(&other.id).await?);
+    }
     Ok(runs.len())
 }

@@ -93,3 +93,49 @@ pub struct Effects {
     pub keys: usize,
     pub effects: usize,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(seq: u64, key: &str, body: &str, executed: bool) -> Received {
+        Received {
+            seq,
+            provider: "resend".to_owned(),
+            method: "POST".to_owned(),
+            path: "/emails".to_owned(),
+            idempotency_key: Some(key.to_owned()),
+            body_sha256: body.to_owned(),
+            status: None,
+            replayed: false,
+            executed,
+            fault: false,
+        }
+    }
+
+    fn checked(requests: Vec<Received>) -> Result<Effects, String> {
+        let completed = BTreeMap::from([("done".to_owned(), 10)]);
+        Ledger { requests, completed, ..Ledger::default() }.check().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn repeats_are_fine_and_effects_are_not() {
+        let twice = vec![request(1, "a", "x", true), request(2, "a", "x", false)];
+        assert_eq!(checked(twice), Ok(Effects { requests: 2, keys: 1, effects: 1 }));
+        for (second, error) in [
+            (request(2, "a", "x", true), "the effect of a happened twice"),
+            (request(2, "a", "y", false), "a came with two bodies"),
+            (request(11, "done", "x", false), "done was executed again after the API had shown it completed"),
+        ] {
+            assert_eq!(checked(vec![request(1, "a", "x", true), second]), Err(error.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_delivery_has_one_event() {
+        let mut ledger = Ledger::default();
+        ledger.accept("msg_1", "one").unwrap();
+        ledger.accept("msg_1", "one").unwrap();
+        assert!(ledger.accept("msg_1", "two").is_err());
+    }
+}

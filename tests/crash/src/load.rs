@@ -58,7 +58,13 @@ impl Load {
                 self.open.push(delivery);
                 continue;
             }
-            ensure!(matches!(answer.status, 200 | 202), "{} was answered {}: {}", delivery.id, answer.status, answer.text());
+            ensure!(
+                matches!(answer.status, 200 | 202),
+                "{} was answered {}: {}",
+                delivery.id,
+                answer.status,
+                answer.text()
+            );
             let event = answer.value();
             let event = event.get("id").and_then(|id| id.as_str()).with_context(|| answer.text())?;
             ledger.accept(&delivery.id, event)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use stepwell_crash::{Chaos, Ledger, Load, WORKFLOWS, check_ended, check_events};
 use stepwell_harness::limits::CONDITION_MAX;
 use stepwell_harness::{Config, Emulators, Host, Seed, Seen, guest, now_ms, pause, until};
@@ -19,6 +19,8 @@ struct World {
     chaos: Chaos,
     ledger: Ledger,
     load: Load,
+    /// Runs that were found in the middle of something at a start, summed up over all rounds.
+    interrupted: usize,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -27,21 +29,20 @@ async fn nothing_accepted_is_lost_and_nothing_happens_twice() {
     let rounds = number("STEPWELL_CRASH_ROUNDS").unwrap_or(ROUNDS);
     let seed = number("STEPWELL_CRASH_SEED").unwrap_or_else(|| now_ms().unsigned_abs());
     println!("{rounds} rounds from STEPWELL_CRASH_SEED={seed}");
-    if let Err(error) = play(rounds, seed).await {
-        panic!("with STEPWELL_CRASH_SEED={seed}: {error:#}");
+    match play(rounds, seed).await {
+        Ok(told) => println!("{told}"),
+        Err(error) => panic!("with STEPWELL_CRASH_SEED={seed}: {error:#}"),
     }
 }
 
-async fn play(rounds: u64, seed: u64) -> Result<()> {
+async fn play(rounds: u64, seed: u64) -> Result<String> {
     let mut world = World::new(seed).await?;
     for round in 0..rounds {
         let played = world.round().await;
-        played.with_context(|| format!("in round {round}\n{}", world.host.last_lines()))?;
+        played.map_err(|error| anyhow!("in round {round}: {error:#}\n{}", world.host.last_lines()))?;
     }
     let told = world.end().await;
-    let told = told.with_context(|| format!("after the last round\n{}", world.host.last_lines()))?;
-    println!("{told}");
-    Ok(())
+    told.map_err(|error| anyhow!("after the last round: {error:#}\n{}", world.host.last_lines()))
 }
 
 impl World {
@@ -54,7 +55,7 @@ impl World {
         }
         let mut seed = Seed::new(number);
         let chaos = Chaos::new(Seed::new(seed.number()));
-        Ok(Self { host, emulators, seed, chaos, ledger: Ledger::default(), load: Load::default() })
+        Ok(Self { host, emulators, seed, chaos, ledger: Ledger::default(), load: Load::default(), interrupted: 0 })
     }
 
     /// A start, load for a random time, a kill, and what must hold at once.
@@ -65,7 +66,8 @@ impl World {
             self.host.start_and_crash(after).await?;
         }
         self.host.start().await?;
-        check_events(self.host.api()?, &self.ledger).await.context("right after the start")?;
+        let runs = check_events(self.host.api()?, &self.ledger).await.context("right after the start")?;
+        self.interrupted += runs.iter().filter(|run| run.status == "running").count();
         let life = Duration::from_millis(self.seed.between(20, 1_500));
         let end = Instant::now() + life;
         let killer = self.host.process()?.killer()?;
@@ -86,7 +88,7 @@ impl World {
     async fn burden(&mut self, end: Instant) -> Result<()> {
         while Instant::now() < end {
             self.chaos.stir(&self.emulators).await?;
-            let count = self.seed.between(0, 3);
+            let count = self.seed.between(0, 8);
             self.load.add(count, &mut self.seed)?;
             let (intake, api) = (self.host.intake()?, self.host.api()?);
             let moved = self.host.advance(ADVANCE_MS).await;
@@ -114,7 +116,11 @@ impl World {
         let effects = self.ledger.check()?;
         let (deliveries, steps) = (self.load.deliveries(), self.ledger.completed_steps());
         anyhow::ensure!(effects.effects == deliveries * 4, "{effects:?} of {deliveries} deliveries, each has four");
-        Ok(format!("{deliveries} deliveries, {runs} runs, {steps} steps seen completed, {effects:?}"))
+        let interrupted = self.interrupted;
+        Ok(format!(
+            "{deliveries} deliveries, {runs} runs, {interrupted} times one was interrupted, \
+             {steps} steps seen completed, {effects:?}"
+        ))
     }
 
     /// Moves the timers on until no run is like this.

@@ -120,7 +120,8 @@ impl Emulators {
 
     async fn call(&self, request: &Request) -> Result<bytes::Bytes> {
         let answer = once(self.address, request).await.with_context(|| self.process.last_lines())?;
-        let refused = || format!("{} {} was answered {}: {}", request.method, request.path, answer.status, answer.text());
+        let refused =
+            || format!("{} {} was answered {}: {}", request.method, request.path, answer.status, answer.text());
         ensure!(answer.status < 300, refused());
         Ok(answer.body)
     }

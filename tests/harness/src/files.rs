@@ -31,16 +31,18 @@ fn target() -> PathBuf {
 /// The component of an example workflow or of a fixture, by its name with dashes or underscores.
 pub fn guest(name: &str) -> Result<PathBuf> {
     let file = format!("{}.wasm", name.replace('-', "_"));
-    let built = "target/wasm32-wasip2/release";
-    let example = root().join("example-workflows").join(built).join(&file);
-    let fixture = root().join("tests/fixtures").join(built).join("examples").join(&file);
+    let example = folder("STEPWELL_EXAMPLES", "example-workflows/target/wasm32-wasip2/release").join(&file);
+    let fixture = folder("STEPWELL_FIXTURES", "tests/fixtures/target/wasm32-wasip2/release/examples").join(&file);
     if let Some(found) = [&example, &fixture].into_iter().find(|path| path.is_file()) {
         return Ok(found.clone());
     }
     bail!(
-        "there is no component {name}: neither {} nor {} exists. Run `cargo build --release --target wasm32-wasip2` \
-         in example-workflows, and the same with --examples in tests/fixtures",
+        "there is no component {name}: neither {} nor {} exists. Run `cargo xtask guests`",
         example.display(),
         fixture.display()
     )
+}
+
+fn folder(variable: &str, usual: &str) -> PathBuf {
+    env::var_os(variable).map_or_else(|| root().join(usual), PathBuf::from)
 }

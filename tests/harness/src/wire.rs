@@ -73,7 +73,8 @@ pub struct Connection {
 impl Connection {
     /// Connects.
     pub async fn open(to: SocketAddr) -> Result<Self> {
-        let stream = timeout(ANSWER_MAX, TcpStream::connect(to)).await.with_context(|| format!("connecting to {to}"))?;
+        let stream =
+            timeout(ANSWER_MAX, TcpStream::connect(to)).await.with_context(|| format!("connecting to {to}"))?;
         let stream = stream.with_context(|| format!("connecting to {to}"))?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;

@@ -35,7 +35,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use crate::line::Line;
 use crate::stage::Stage;
@@ -61,7 +61,7 @@ async fn play_through(name: &str) -> Result<()> {
     for line in Line::read_all(&text)? {
         let place = format!("{}:{}: {}", path.display(), line.number, line.text);
         let done = verbs::perform(&mut stage, line).await;
-        done.with_context(|| format!("{place}\n{}", stage.host.last_lines()))?;
+        done.map_err(|error| anyhow!("{place}\n{error:#}\n{}", stage.host.last_lines()))?;
     }
     let audited = audit::audit(&stage).await;
     audited.with_context(|| format!("{}: the audit after the last line", path.display()))

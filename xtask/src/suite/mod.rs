@@ -8,6 +8,8 @@ mod rust;
 
 use anyhow::Result;
 
+pub(crate) use rust::build;
+
 use crate::guests;
 use crate::plan::{self, Proof, Stage};
 use crate::shell::Shell;

@@ -57,9 +57,8 @@ pub(super) async fn rejection(stage: &Stage, line: &mut Line) -> Result<()> {
     let (reason, id) = (line.word("a reason")?, line.option("id"));
     let rejections = stage.host.api()?.rejections().await?;
     let text = |row: &Value, key: &str| row.get(key).and_then(Value::as_str).map(str::to_owned);
-    let is = |row: &Value| {
-        text(row, "reason").as_ref() == Some(&reason) && (id.is_none() || id == text(row, "external_id"))
-    };
+    let is =
+        |row: &Value| text(row, "reason").as_ref() == Some(&reason) && (id.is_none() || id == text(row, "external_id"));
     ensure!(rejections.iter().any(is), "there is no such rejection: {}", Value::from(rejections));
     Ok(())
 }

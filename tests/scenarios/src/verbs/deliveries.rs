@@ -5,7 +5,6 @@ use std::collections::btree_map::Entry;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use bytes::Bytes;
 use serde_json::{Value, json};
 use stepwell_harness::{Api, Delivery, once};
 use tokio::task::JoinSet;
@@ -106,6 +105,6 @@ async fn accepted(api: Api, name: &str, data: &Value) -> Result<Option<String>> 
     match answer.status {
         202 => Ok(Some(Api::sent(&answer)?.id)),
         503 => Ok(None),
-        other => bail!("an event was answered {other}: {}", String::from_utf8_lossy(&Bytes::from(answer.body))),
+        other => bail!("an event was answered {other}: {}", answer.text()),
     }
 }

@@ -17,7 +17,8 @@ pub(crate) fn tell(host: &Host, raw: &Raw) -> Result<()> {
     say(&format!("load        {} (1, 5 and 15 minutes before: others share this machine if it is above 0.5)", load()));
     say(&format!("data        {} on {}", host.home.path().display(), filesystem(host)));
     say(&format!(
-        "disk        1 kB written and fdatasync: p50 {} ms, p99 {} ms, {:.0} a second",
+        "disk        1 kB written and fdatasync: p5 {} ms, p50 {} ms, p99 {} ms, {:.0} a second",
+        raw.latency.millis(5),
         raw.latency.millis(50),
         raw.latency.millis(99),
         raw.per_second

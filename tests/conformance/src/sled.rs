@@ -99,6 +99,30 @@ async fn submits_wait_while_too_much_is_not_durable() {
     assert_eq!(sled.store.counts().await.unwrap().events, MANY);
 }
 
+#[test]
+fn a_claim_that_is_dropped_while_its_runs_are_read_is_given_back() {
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let sled = Sled::empty().await;
+        let store = sled.store();
+        register(&*store).await;
+        let lease = store.acquire().await.unwrap();
+        ingest(&*store, event(1, "user")).await;
+        // Nothing can be read until this is done.
+        let (done, doing) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || doing.recv());
+        let queue = workflow("welcome");
+        let mut claim = store.claim(lease, &queue, at(9), 9);
+        assert!(claim.as_mut().now_or_never().is_none(), "asked");
+        assert_eq!(store.queues().await.unwrap(), [(queue.clone(), None)], "answered");
+        assert!(claim.as_mut().now_or_never().is_none(), "being read");
+        drop(claim);
+        assert_eq!(store.queues().await.unwrap(), [(queue.clone(), Some(at(1)))]);
+        done.send(()).unwrap();
+        busy.await.unwrap().unwrap();
+    });
+}
+
 #[tokio::test]
 async fn a_damaged_component_is_told_and_can_be_put_again() {
     let sled = Sled::empty().await;

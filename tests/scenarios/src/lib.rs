@@ -17,7 +17,7 @@
 //! | `advance 7d [step=15s]` | moves all clocks; after every step due runs are waited for |
 //! | `settle` | waits until no run is due |
 //! | `wake WORKFLOW`, `cancel WORKFLOW` | what a person may do to the only run of it that has not ended |
-//! | `disk size=8m`, `data-dir is-a-file`, `damage-database flip\|truncate` | the data directory in trouble |
+//! | `disk size=8m`, `data-dir is-a-file`, `damage-database flip\|empty` | the data directory in trouble |
 //! | `expect …` | see `expect` |
 //!
 //! After the last line the providers' log is audited: no effect twice, no key with two bodies; and no

@@ -37,11 +37,12 @@ scenarios! {
     a_run_is_cancelled_while_it_sleeps
     a_sleep_survives_a_crash
     a_sleep_that_ended_while_the_host_was_down_wakes_at_the_start
+    a_step_that_hangs_is_cut_off_by_its_timeout
     a_stop_is_quick_and_clean
     a_stop_lets_a_step_end
-    a_truncated_database_is_not_served
     a_welcome_mail_is_replaced_while_the_host_runs
     a_wrong_secret_is_refused_and_recorded
+    an_emptied_database_is_not_taken_for_a_new_one
     an_id_with_another_body_is_a_conflict
     an_unknown_configuration_key_is_refused
     an_unknown_outcome_is_asked_again_under_the_same_key

@@ -49,6 +49,7 @@ on_every_backend! {
         a_claimed_run_is_not_claimed_again
         what_is_given_back_is_due_again
         a_claim_that_nobody_waits_for_is_given_back
+        runs_that_come_beside_a_look_at_the_queues_are_not_missed
         claims_have_a_maximum
         a_new_lease_takes_everything_over
         an_old_lease_is_fenced_everywhere

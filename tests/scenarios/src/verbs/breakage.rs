@@ -28,13 +28,13 @@ pub(super) fn data_dir(stage: &Stage, line: &mut Line) -> Result<()> {
     fs::write(stage.host.home.data(), "no directory").context("the file cannot be written")
 }
 
-/// `damage-database flip|truncate`: of the file of the database that has its rows.
+/// `damage-database flip|empty`: of the file of the database that has its rows.
 pub(super) fn damage_database(stage: &Stage, line: &mut Line) -> Result<()> {
     let path = stage.host.home.data().join("sled/db");
     let file = fs::OpenOptions::new().read(true).write(true).open(&path).context("the database's file")?;
     let length = file.metadata()?.len();
-    match line.word("flip or truncate")?.as_str() {
-        "truncate" => file.set_len(length / 3)?,
+    match line.word("flip or empty")?.as_str() {
+        "empty" => file.set_len(0)?,
         "flip" => {
             let mut bytes = vec![0; usize::try_from(length)?];
             file.read_exact_at(&mut bytes, 0)?;
@@ -43,7 +43,7 @@ pub(super) fn damage_database(stage: &Stage, line: &mut Line) -> Result<()> {
             }
             file.write_all_at(&bytes, 0)?;
         }
-        other => bail!("{other} is neither flip nor truncate"),
+        other => bail!("{other} is neither flip nor empty"),
     }
     Ok(())
 }

@@ -10,15 +10,23 @@ fn fixtures(repository: &Repository) -> BTreeSet<&str> {
     repository.below("tests/fixtures/examples").map(|file| file.stem()).collect()
 }
 
+/// In Rust by its name as a text, in a scenario as `plugin NAME` or `plugin … from=NAME`.
+fn names(file: &File, fixture: &str) -> bool {
+    if file.is("rs") {
+        return file.text.contains(&format!("\"{fixture}\""));
+    }
+    let mut lines = file.text.lines().filter_map(|line| line.trim_start().strip_prefix("plugin "));
+    lines.any(|line| line.split_whitespace().any(|word| word.trim_start_matches("from=") == fixture))
+}
+
 #[test]
 fn every_fixture_has_a_test() {
     let repository = Repository::read().unwrap();
     let in_tests =
         |path: &str| (path.starts_with("tests/") && !path.starts_with("tests/fixtures/")) || path.contains("/tests/");
     let is_test = |file: &&File| in_tests(&file.path) && (file.is("rs") || file.is("scenario"));
-    let tests: String = repository.files().filter(is_test).map(|file| file.text.as_str()).collect();
-    let spellings = |name: &str| [format!("\"{name}\""), format!("{name}.wasm"), format!("fixture:{name}")];
-    let is_used = |name: &str| spellings(name).iter().any(|spelling| tests.contains(spelling));
+    let tests: Vec<&File> = repository.files().filter(is_test).collect();
+    let is_used = |name: &str| tests.iter().any(|file| names(file, name));
     let unused: Vec<_> = fixtures(&repository).into_iter().filter(|name| !is_used(name)).map(str::to_owned).collect();
     assert_clean("fixtures that no test names:", &unused);
 }

@@ -13,5 +13,6 @@ mod activations;
 mod budgets;
 mod components;
 mod outbound;
+mod outcomes;
 mod plugins;
 mod support;

@@ -75,7 +75,7 @@ fn told(rebuild: Rebuild<'_>) {
         Rebuild::Found(found) => {
             let names: Vec<&str> = found.sources.iter().map(|source| source.package.as_str()).collect();
             say(&format!("building {}", names.join(", ")));
-            found.broken.iter().for_each(|broken| warn_of(broken));
+            found.broken.iter().for_each(warn_of);
         }
         Rebuild::NotFound(error) => say(&format!("warning: {error}")),
         Rebuild::Changed { sources: [], .. } | Rebuild::Built(_) => {}

@@ -10,6 +10,7 @@ mod due;
 mod envelope;
 mod error;
 mod in_flight;
+mod in_hand;
 mod keys;
 mod limits;
 mod model;

@@ -100,19 +100,6 @@ impl Drop for SledStore {
     }
 }
 
-/// Claimed runs on their way to whoever asked. Dropped before they are there, they are given back.
-struct InHand {
-    shared: Arc<Shared>,
-    lease: Lease,
-    runs: Vec<RunId>,
-}
-
-impl Drop for InHand {
-    fn drop(&mut self) {
-        self.shared.give_back(self.lease, self.runs.drain(..));
-    }
-}
-
 #[async_trait]
 impl Store for SledStore {
     async fn submit(&self, element: Element) -> Result<Receipt, Error> {
@@ -131,10 +118,10 @@ impl Store for SledStore {
 
     async fn claim(&self, lease: Lease, queue: &WorkflowId, now: Timestamp, max: usize) -> Result<Vec<Claimed>, Error> {
         let ask = ClaimAsk { lease, queue: queue.clone(), now, max };
-        let runs = self.ask(|reply| Command::Claim { ask, reply }).await?;
-        let mut in_hand = InHand { shared: Arc::clone(&self.shared), lease, runs: runs.clone() };
+        let in_hand = self.ask(|reply| Command::Claim { ask, reply }).await?;
+        let runs = in_hand.runs().to_vec();
         let (claimed, _) = self.blocking(move |shared| shared.read(|rows| read::claimed(rows, &runs))).await?;
-        in_hand.runs.clear();
+        in_hand.arrived();
         Ok(claimed)
     }
 

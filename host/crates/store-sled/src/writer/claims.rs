@@ -1,5 +1,7 @@
 //! Who works on what: claims are in memory alone, and gone with a new lease.
 
+use std::sync::Arc;
+
 use stepwell_core::{RunId, Timestamp, WorkflowId};
 use stepwell_store::{Error, Lease};
 use tracing::error;
@@ -7,6 +9,7 @@ use tracing::error;
 use super::{Reply, Writer, answer};
 use crate::due::Due;
 use crate::error::Trouble;
+use crate::in_hand::InHand;
 use crate::keys;
 use crate::limits::DUE_PAGE;
 
@@ -21,15 +24,17 @@ pub(crate) struct ClaimAsk {
 
 impl Writer {
     /// Claims at once; answers once the rows of what is claimed are in sled.
-    pub(super) fn claim(&mut self, ask: &ClaimAsk, reply: Reply<Vec<RunId>>) -> Result<(), String> {
+    pub(super) fn claim(&mut self, ask: &ClaimAsk, reply: Reply<InHand>) -> Result<(), String> {
         if let Err(fenced) = self.check(ask.lease) {
             // Nobody waiting for it is fine.
             let _ = reply.send(Err(fenced));
             return Ok(());
         }
+        self.take_back();
         match self.take(ask) {
             Ok(runs) => {
-                self.claimed.push((reply, runs));
+                let in_hand = InHand::new(Arc::clone(&self.shared), ask.lease, runs);
+                self.claimed.push((reply, in_hand));
                 Ok(())
             }
             Err(trouble) => answer(reply, Err(trouble)),
@@ -77,12 +82,10 @@ impl Writer {
         Ok(page)
     }
 
-    /// Tells who was waiting which runs are theirs; those of who is gone are given back.
+    /// Hands over what was claimed. Where nobody waits for it any more it is dropped, and so given back.
     pub(super) fn answer_claims(&mut self) {
-        for (reply, runs) in std::mem::take(&mut self.claimed) {
-            if let Err(Ok(runs)) = reply.send(Ok(runs)) {
-                runs.into_iter().for_each(|run| self.known.queues.release(run));
-            }
+        for (reply, in_hand) in std::mem::take(&mut self.claimed) {
+            let _ = reply.send(Ok(in_hand));
         }
     }
 
@@ -92,8 +95,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Takes back what was claimed for somebody who is gone.
-    pub(super) fn take_back(&mut self) {
+    /// Takes back what was claimed for somebody who is gone: before anybody is told what is due.
+    fn take_back(&mut self) {
+        self.claimed.retain(|(reply, _)| !reply.is_closed());
         for (lease, run) in self.shared.take_given_back() {
             // What was claimed under an older lease is not claimed by it any more.
             let _ = self.unclaim(lease, run);
@@ -101,6 +105,7 @@ impl Writer {
     }
 
     pub(super) fn queues(&mut self) -> Result<Vec<(WorkflowId, Option<Timestamp>)>, Trouble> {
+        self.take_back();
         for queue in self.known.queues.names() {
             while self.load_page(&queue)? {}
         }

@@ -18,6 +18,7 @@ pub(crate) use claims::ClaimAsk;
 
 use crate::dir::DataDir;
 use crate::error::Trouble;
+use crate::in_hand::InHand;
 use crate::keys;
 use crate::limits::{FORGOTTEN_PER_GROUP, GROUP_BYTES_MAX};
 use crate::open::Known;
@@ -41,7 +42,7 @@ pub(crate) enum Command {
     /// Answered once the runs' rows can be read from sled.
     Claim {
         ask: ClaimAsk,
-        reply: Reply<Vec<RunId>>,
+        reply: Reply<InHand>,
     },
     Unclaim {
         lease: Lease,
@@ -68,7 +69,7 @@ pub(crate) struct Writer {
     sequence: u64,
     counts_changed: bool,
     /// Claims that are answered once what is pending is applied.
-    claimed: Vec<(Reply<Vec<RunId>>, Vec<RunId>)>,
+    claimed: Vec<(Reply<InHand>, InHand)>,
     deliveries: deliveries::Forgetting,
     closing: Option<Reply<()>>,
 }
@@ -130,7 +131,6 @@ impl Writer {
     /// Takes a group in and applies it. Fails where the store cannot go on.
     fn group(&mut self, commands: &mut Vec<Command>) -> Result<(), String> {
         self.deliveries.left = FORGOTTEN_PER_GROUP;
-        self.take_back();
         for command in commands.drain(..) {
             self.handle(command)?;
             if self.rows.pending_bytes() > GROUP_BYTES_MAX {

@@ -34,7 +34,8 @@ pub struct Change {
     pub seen: u64,
     /// The row as it becomes. Its `control` is what the transition saw and did not take up.
     pub run: Run,
-    /// The control that the transition saw on the row: one that came since stays on it.
+    /// The control that the transition saw on the row: `stepwell_core::execution::pending` decides what
+    /// becomes of one that came since.
     pub seen_control: Option<Control>,
     /// New or changed entries. An entry that is settled in the store is never changed.
     pub entries: Vec<Entry>,

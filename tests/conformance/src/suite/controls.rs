@@ -101,16 +101,32 @@ pub(super) async fn a_wish_that_was_taken_up_is_gone<B: Backend>() {
     let claimed = claim_one(&*store, lease, at(50)).await.run;
     let mut taken = change(lease, &claimed, sleeping(8_000));
     taken.run.control = None;
-    // One that came while the first was taken up stays.
-    submit_control(&*store, run, Wish::Wake, 70).await;
+    // A cancel that came while the first was taken up stays.
+    submit_control(&*store, run, Wish::Cancel, 70).await;
     submit_change(&*store, taken).await;
     let again = claim_one(&*store, lease, at(70)).await.run;
-    assert_eq!(again.control, Some(control(Wish::Wake, 70)));
+    assert_eq!(again.control, Some(control(Wish::Cancel, 70)));
     let mut taken = change(lease, &again, sleeping(8_000));
     taken.run.control = None;
     submit_change(&*store, taken).await;
     assert_eq!(stored(&backend, run).await.control, None);
     assert_eq!(store.queues().await.unwrap(), [(workflow("welcome"), Some(at(8_000)))]);
+}
+
+pub(super) async fn a_wake_ends_the_pause_that_it_met_and_no_later_one<B: Backend>() {
+    let (backend, lease, run) = parked::<B>(sleeping(5)).await;
+    let store = backend.store();
+    let claimed = claim_one(&*store, lease, at(5)).await.run;
+    // The sleep is over by itself, though nothing says so yet.
+    assert_eq!(submit_control(&*store, run, Wish::Wake, 6).await, Verdict::Controlled);
+    let verdict = submit_change(&*store, change(lease, &claimed, sleeping(9_000))).await;
+    assert_eq!(verdict, Verdict::Changed { revision: claimed.revision + 1, control: None });
+    assert_eq!(store.queues().await.unwrap(), [(workflow("welcome"), Some(at(9_000)))]);
+    let claimed = claim_one(&*store, lease, at(9_000)).await.run;
+    submit_control(&*store, run, Wish::Wake, 9_001).await;
+    // Parked as it was: it was not over.
+    submit_change(&*store, change(lease, &claimed, sleeping(9_000))).await;
+    assert_eq!(stored(&backend, run).await.control, Some(control(Wish::Wake, 9_001)));
 }
 
 pub(super) async fn a_wish_is_no_conflict_for_the_worker<B: Backend>() {

@@ -79,6 +79,7 @@ on_every_backend! {
         nothing_overrides_a_cancel
         a_wish_that_comes_while_a_run_is_in_hand_stays_on_it
         a_wish_that_was_taken_up_is_gone
+        a_wake_ends_the_pause_that_it_met_and_no_later_one
         a_wish_is_no_conflict_for_the_worker
         a_run_that_has_ended_has_no_wish;
     lists:

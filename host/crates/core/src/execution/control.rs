@@ -29,6 +29,23 @@ pub fn merge(old: Option<Control>, new: Control) -> Control {
     }
 }
 
+/// The wish that is on a run's row once a transition changes it from `stored` into `next`, `seen` being
+/// what the transition saw there and may have taken up.
+pub fn pending(stored: &Run, seen: Option<&Control>, next: &Run) -> Option<Control> {
+    if next.status().is_end() {
+        return None;
+    }
+    if stored.control.as_ref() == seen {
+        return next.control.clone();
+    }
+    // It came since.
+    stored.control.clone().filter(|came| match came.wish {
+        Wish::Cancel => true,
+        // Meant for the pause that it met, from which the run has gone on by itself meanwhile.
+        Wish::Wake | Wish::Resume => stored.state == next.state,
+    })
+}
+
 impl Execution {
     /// Takes up the run's pending control. Before the guest runs this wakes or resumes; at any time it
     /// cancels.

@@ -14,7 +14,7 @@ mod options;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-pub use control::{cannot, merge};
+pub use control::{cannot, merge, pending};
 pub use options::{OnUnknown, StepOptions};
 
 use crate::journal::{Entry, StepError};

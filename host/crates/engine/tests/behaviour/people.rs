@@ -1,9 +1,12 @@
 //! What people want of runs: cancel, wake.
 
+use std::sync::Arc;
+
 use stepwell_core::journal::{EntryState, WokenBy};
 use stepwell_core::run::{State, Status, Wish};
 use stepwell_engine::ControlError;
 use stepwell_testkit::{ScriptedExecutor, plugin, step};
+use tokio::sync::Semaphore;
 
 use crate::bench::{Bench, DAY, json, patiently};
 
@@ -51,6 +54,39 @@ async fn a_run_that_hangs_in_a_step_can_be_cancelled() {
     .await;
     bench.handle.control(run, Wish::Cancel, "ada").await.unwrap();
     bench.status(run, Status::Cancelled).await;
+}
+
+#[tokio::test]
+async fn a_wake_for_a_sleep_that_is_over_does_not_end_the_next_one() {
+    let (entered, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let executor = ScriptedExecutor::new().on("a", {
+        let (entered, gate) = (Arc::clone(&entered), Arc::clone(&gate));
+        move |_, calls| {
+            let (entered, gate) = (Arc::clone(&entered), Arc::clone(&gate));
+            async move {
+                calls.sleep("first".into(), DAY).await?;
+                entered.add_permits(1);
+                gate.acquire().await.unwrap().forget();
+                gate.add_permits(1);
+                calls.sleep("second".into(), DAY).await?;
+                Ok(Ok(json("1")))
+            }
+        }
+    });
+    let bench = Bench::with(plugin("p", &[("a", &["e"])]), executor).await;
+    let run = bench.send("e").await[0];
+    bench.status(run, Status::Sleeping).await;
+    bench.clock.advance(DAY);
+    patiently(entered.acquire()).await.unwrap().forget();
+    // It goes on already, which its row does not say yet.
+    bench.handle.control(run, Wish::Wake, "ada").await.unwrap();
+    gate.add_permits(1);
+    let parked = bench.until(run, |run| matches!(run.state, State::Sleeping { entry: 1, .. })).await;
+    assert_eq!((parked.run.control, parked.run.state.status()), (None, Status::Sleeping));
+    bench.clock.advance(DAY);
+    assert_eq!(bench.output(run).await, "1");
+    let journal = bench.run(run).await.journal;
+    assert!(journal.iter().all(|entry| matches!(entry.state, EntryState::Awake { by: WokenBy::Timer, .. })));
 }
 
 #[tokio::test]

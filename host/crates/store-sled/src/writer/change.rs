@@ -1,6 +1,6 @@
 //! Runs: transitions under a lease, and what people want of a run.
 
-use stepwell_core::execution::{cannot, merge};
+use stepwell_core::execution::{cannot, merge, pending};
 use stepwell_core::run::Control;
 use stepwell_core::{Entry, Run, RunId};
 use stepwell_store::{Change, Verdict};
@@ -75,17 +75,11 @@ impl Writer {
     }
 }
 
-/// The row that a change stores: with the next revision, and with a control that came since the
-/// transition saw the row.
+/// The row that a change stores: with the next revision, and with the wish that is pending on it then.
 fn becomes(stored: &Run, change: Change) -> Run {
     let mut run = change.run;
     run.revision = change.seen.saturating_add(1);
     run.epoch = change.epoch;
-    if stored.control != change.seen_control {
-        run.control.clone_from(&stored.control);
-    }
-    if run.status().is_end() {
-        run.control = None;
-    }
+    run.control = pending(stored, change.seen_control.as_ref(), &run);
     run
 }

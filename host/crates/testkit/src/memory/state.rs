@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use stepwell_core::execution::{cannot, merge};
+use stepwell_core::execution::{cannot, merge, pending};
 use stepwell_core::run::Control;
 use stepwell_core::{Digest, Entry, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::limits::DEDUP_DAYS;
@@ -97,12 +97,7 @@ impl State {
         let mut run = change.run;
         run.revision = change.seen.saturating_add(1);
         run.epoch = change.epoch;
-        if stored.control != change.seen_control {
-            run.control.clone_from(&stored.control);
-        }
-        if run.status().is_end() {
-            run.control = None;
-        }
+        run.control = pending(stored, change.seen_control.as_ref(), &run);
         if change.release {
             self.claimed.remove(&run.id);
         }

@@ -25,7 +25,8 @@ const HEADER_BYTES_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 100;
 /// Sockets at once. At about 20 kB each (buffers and task) some 80 MB in the worst case.
 const CONNECTIONS_MAX: usize = 4096;
-/// Sockets at once from one address (one /64 for IPv6): 16 such peers fill the house.
+/// Sockets at once from one address (one /64 for IPv6): 16 such peers fill the house. Loopback is
+/// free of it unless asked: behind a proxy on this machine the whole world is one such peer.
 const CONNECTIONS_PER_PEER_MAX: usize = 256;
 
 /// How long and how much is read from a peer after its last answer, so that closing does not
@@ -71,7 +72,7 @@ pub struct Limits {
     /// Connections at once from one IPv4 address or IPv6 /64. Default 256; more: 503.
     pub connections_per_peer_max: usize,
     /// Whether loopback peers are free of `connections_per_peer_max`, as behind a reverse
-    /// proxy on the same machine. Default false.
+    /// proxy on the same machine. Default true.
     pub loopback_exempt: bool,
 }
 
@@ -89,7 +90,7 @@ impl Default for Limits {
             headers_max: HEADERS_MAX,
             connections_max: CONNECTIONS_MAX,
             connections_per_peer_max: CONNECTIONS_PER_PEER_MAX,
-            loopback_exempt: false,
+            loopback_exempt: true,
         }
     }
 }

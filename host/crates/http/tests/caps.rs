@@ -49,8 +49,18 @@ async fn behind_200_half_sent_requests_a_good_one_is_answered_and_they_are_close
 }
 
 #[tokio::test]
+async fn idle_connections_over_loopback_keep_no_other_out() {
+    let host = start(Limits::default()).await;
+    let mut idle = Vec::new();
+    for _ in 0..Limits::default().connections_per_peer_max + 50 {
+        idle.push(host.connect().await);
+    }
+    assert_eq!(status(&host.get("/").await), 200);
+}
+
+#[tokio::test]
 async fn beyond_a_peers_cap_the_answer_is_a_quick_503() {
-    let host = start(Limits { connections_per_peer_max: 2, ..Limits::default() }).await;
+    let host = start(Limits { connections_per_peer_max: 2, loopback_exempt: false, ..Limits::default() }).await;
     let slow = half_sent(&host, 2).await;
     let refused = host.get("/").await;
     assert_eq!(status(&refused), 503);

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::limits::{LINGER, LINGER_BYTES_MAX};
+use crate::limits::{LINGER_BYTES_MAX, LINGER_IDLE, LINGER_MAX};
 use crate::progress::Progress;
 
 /// A socket whose progress is watched.
@@ -75,7 +75,7 @@ impl AsyncWrite for WatchedSocket {
 /// Closes our half and reads the peer's for a moment. Closing with unread bytes makes the
 /// kernel send a reset, which destroys the answer before the peer has read it.
 pub(crate) async fn linger(socket: &mut TcpStream) {
-    let _ended_or_late = timeout(LINGER, discard(socket)).await;
+    let _ended_or_late = timeout(LINGER_MAX, discard(socket)).await;
 }
 
 async fn discard(socket: &mut TcpStream) -> io::Result<()> {
@@ -83,7 +83,7 @@ async fn discard(socket: &mut TcpStream) -> io::Result<()> {
     let mut buffer = [0; 4096];
     let mut left = LINGER_BYTES_MAX;
     while left > 0 {
-        match socket.read(&mut buffer).await? {
+        match timeout(LINGER_IDLE, socket.read(&mut buffer)).await?? {
             0 => break,
             n => left = left.saturating_sub(n),
         }

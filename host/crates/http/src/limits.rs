@@ -29,11 +29,14 @@ const CONNECTIONS_MAX: usize = 4096;
 /// free of it unless asked: behind a proxy on this machine the whole world is one such peer.
 const CONNECTIONS_PER_PEER_MAX: usize = 256;
 
-/// How long and how much is read from a peer after its last answer, so that closing does not
-/// destroy that answer on its way.
-pub(crate) const LINGER: Duration = Duration::from_secs(1);
-/// See [`LINGER`]: 64 reads of 4 KiB.
-pub(crate) const LINGER_BYTES_MAX: usize = 256 * 1024;
+/// How long a peer may be silent after its last answer, while it is read on so that closing does
+/// not destroy that answer on its way.
+pub(crate) const LINGER_IDLE: Duration = Duration::from_secs(1);
+/// How long that goes on with a peer that keeps sending: less than a drain.
+pub(crate) const LINGER_MAX: Duration = Duration::from_secs(5);
+/// How much is thrown away meanwhile: 16 of the largest bodies (1 MiB), for senders that read
+/// only once all is sent.
+pub(crate) const LINGER_BYTES_MAX: usize = 16 << 20;
 /// Refused connections that linger at once; those beyond are closed without a word.
 pub(crate) const REFUSALS_MAX: usize = 64;
 /// First and longest pause after a failed accept (out of file descriptors).

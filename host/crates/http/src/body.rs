@@ -21,13 +21,22 @@ use crate::progress::Progress;
 #[error("the request's body did not end within its deadline")]
 pub(crate) struct BodyLate;
 
+/// What became of a request's body.
+#[derive(Debug)]
+struct Fate {
+    /// Its last byte was read, or it has none.
+    whole: AtomicBool,
+    /// Its deadline passed before.
+    late: AtomicBool,
+}
+
 /// A request's body under a deadline.
 #[derive(Debug)]
 pub(crate) struct TimedBody {
     inner: Incoming,
     deadline: Instant,
     sleep: Option<Pin<Box<Sleep>>>,
-    late: Arc<AtomicBool>,
+    fate: Arc<Fate>,
     /// Dropped with the body's last byte, or with the body.
     reading: Option<oneshot::Sender<Infallible>>,
 }
@@ -36,14 +45,19 @@ pub(crate) struct TimedBody {
 #[derive(Debug)]
 pub(crate) struct BodyEnd {
     pub(crate) deadline: Instant,
-    late: Arc<AtomicBool>,
+    fate: Arc<Fate>,
     read: oneshot::Receiver<Infallible>,
 }
 
 impl BodyEnd {
     /// Whether the deadline passed before the last byte.
     pub(crate) fn late(&self) -> bool {
-        self.late.load(Ordering::Relaxed)
+        self.fate.late.load(Ordering::Relaxed)
+    }
+
+    /// Whether the handler has read the last byte, or there was none.
+    pub(crate) fn whole(&self) -> bool {
+        self.fate.whole.load(Ordering::Relaxed)
     }
 
     /// Returns when the body has been read to its end, or given up.
@@ -55,16 +69,16 @@ impl BodyEnd {
 impl TimedBody {
     pub(crate) fn new(inner: Incoming, deadline: Instant) -> (Self, BodyEnd) {
         let (reading, read) = oneshot::channel();
-        let late = Arc::new(AtomicBool::new(false));
-        let reading = (!inner.is_end_stream()).then_some(reading);
-        let end = BodyEnd { deadline, late: Arc::clone(&late), read };
-        (Self { inner, deadline, sleep: None, late, reading }, end)
+        let empty = inner.is_end_stream();
+        let fate = Arc::new(Fate { whole: AtomicBool::new(empty), late: AtomicBool::new(false) });
+        let end = BodyEnd { deadline, fate: Arc::clone(&fate), read };
+        (Self { inner, deadline, sleep: None, fate, reading: (!empty).then_some(reading) }, end)
     }
 
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = self.deadline;
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        sleep.as_mut().poll(cx).map(|()| self.late.store(true, Ordering::Relaxed))
+        sleep.as_mut().poll(cx).map(|()| self.fate.late.store(true, Ordering::Relaxed))
     }
 }
 
@@ -80,6 +94,7 @@ impl HttpBody for TimedBody {
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
         if matches!(polled, Poll::Ready(None)) || self.inner.is_end_stream() {
             self.reading = None;
+            self.fate.whole.store(true, Ordering::Relaxed);
         }
         polled.map_err(axum::Error::new)
     }

@@ -86,21 +86,22 @@ impl Front {
         if let Some(refusal) = refuse_host(&head) {
             return refusal;
         }
-        let close = head.headers.contains_key(TRANSFER_ENCODING) && head.version == Version::HTTP_11;
-        let (body, end) = TimedBody::new(body, Instant::now() + self.shared.limits.body_read);
+        let chunked = head.headers.contains_key(TRANSFER_ENCODING) && head.version == Version::HTTP_11;
+        let (body, mut end) = TimedBody::new(body, Instant::now() + self.shared.limits.body_read);
         let mut request = Request::from_parts(head, Body::new(body));
         request.extensions_mut().insert(ConnectInfo(self.peer));
         request.extensions_mut().insert(Draining(self.shared.draining.clone()));
-        let mut response = self.hurried(request, end).await;
-        if close {
-            // The head scanner does not parse chunks: it has lost its place behind this one.
+        let mut response = self.hurried(request, &mut end).await;
+        // The head scanner does not parse chunks: it has lost its place behind them. And hyper
+        // closes behind a body that nobody read, without a word to the peer.
+        if chunked || !end.whole() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
 
     /// Runs the handler under the deadlines of body and handler.
-    async fn hurried(self, request: Request<Body>, mut end: BodyEnd) -> Response {
+    async fn hurried(self, request: Request<Body>, end: &mut BodyEnd) -> Response {
         let limits = &self.shared.limits;
         let handler_limit = limits.handler_for(request.uri().path());
         let handler = caught(self.router.clone(), request);

@@ -67,6 +67,32 @@ async fn a_chunked_body_is_read_and_its_connection_closed() {
 }
 
 #[tokio::test]
+async fn an_answer_before_the_bodys_end_says_that_the_connection_closes() {
+    let host = start(Limits::default()).await;
+    for expect in ["", "Expect: 100-continue\r\n"] {
+        let mut socket = host.connect().await;
+        let head = format!("POST /unread HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n{expect}\r\n");
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let answer = one(&mut socket).await;
+        assert!(status(&answer) == 200 && answer.contains("connection: close"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_asked_for_when_it_is_wanted_and_its_connection_is_kept() {
+    let host = start(Limits::default()).await;
+    let mut socket = host.connect().await;
+    let head = "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+    for _ in 0..2 {
+        socket.write_all(head.as_bytes()).await.unwrap();
+        assert_eq!(one(&mut socket).await, "HTTP/1.1 100 Continue\r\n\r\n");
+        socket.write_all(b"ab").await.unwrap();
+        let answer = one(&mut socket).await;
+        assert!(answer.ends_with("\r\n\r\n2") && !answer.contains("connection: close"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn the_head_is_bounded_in_bytes_and_in_headers() {
     let headers = |n: usize| (0..n).map(|i| format!("x-{i}: 1\r\n")).collect::<String>();
     let head = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";

@@ -75,6 +75,8 @@ async fn close(connection: Connection, end: &End, peer: SocketAddr) {
 fn builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
+        // Else a sender that says by closing its half that it has no more to ask is not answered.
+        .half_close(true)
         // The deadline of heads is ours: hyper's also counts the idle time between requests.
         .header_read_timeout(None)
         .max_headers(limits.headers_max)

@@ -13,7 +13,7 @@ mod support;
 use axum::Router;
 use axum::routing::get;
 use stepwell_http::{AllowedHosts, Limits};
-use support::{one, start, start_with, status};
+use support::{one, rest, start, start_with, status};
 use tokio::io::AsyncWriteExt;
 
 async fn check(bytes: &str, expected: u16) {
@@ -90,6 +90,15 @@ async fn a_body_is_asked_for_when_it_is_wanted_and_its_connection_is_kept() {
         let answer = one(&mut socket).await;
         assert!(answer.ends_with("\r\n\r\n2") && !answer.contains("connection: close"), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn a_sender_that_has_closed_its_half_is_answered() {
+    let host = start(Limits::default()).await;
+    let mut socket = host.connect().await;
+    socket.write_all(b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    socket.shutdown().await.unwrap();
+    assert_eq!(status(&rest(&mut socket).await), 200);
 }
 
 #[tokio::test]

@@ -51,6 +51,7 @@ pub fn router() -> Router {
         .route("/peer", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() }))
         .route("/length", post(|body: Bytes| async move { body.len().to_string() }))
         .route("/unread", post(|| async { "did not look" }))
+        .route("/later", get(|| async { timeout(SHORT, std::future::pending::<()>()).await.map_or("later", |()| "") }))
         .route("/never", get(std::future::pending::<Infallible>))
         .route("/drop", get(|| async { (axum::Extension(DropConnection), "unseen").into_response() }))
         .route("/panic", get(|| async { assert!(std::env::args().count() > 9999, "as asked") }))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -78,8 +78,13 @@ fn read_file(layers: &Layers) -> Result<Option<(PathBuf, String)>> {
     Ok(Some((path, text)))
 }
 
+/// A mistake is told by its place and not with its line, which may hold a secret.
 fn parse(text: &str, path: &Path) -> Result<Table> {
-    text.parse::<Table>().map_err(|error| anyhow!("{} is not TOML: {error}", path.display()))
+    text.parse::<Table>().map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        anyhow!("{} is not TOML, at line {line}: {}", path.display(), error.message())
+    })
 }
 
 /// `STEPWELL_HOST__ADMIN_LISTEN` is `host.admin_listen`.
@@ -88,10 +93,11 @@ fn env_key(name: &str) -> Option<String> {
     Some(format!("{}.{}", section.to_lowercase(), key.to_lowercase().replace("__", ".")))
 }
 
-/// Text that reads as TOML of another type than text is that.
+/// Text that reads as TOML of another type than text is that, unless the key is known to hold text.
 fn put_env(values: &mut BTreeMap<String, (Value, Origin)>, key: String, text: &str, name: &str) {
+    let is_text = values.get(&key).is_some_and(|(value, _)| value.is_str());
     let value = format!("v = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("v"));
-    let value = value.filter(|value| !value.is_str() && !value.is_datetime());
+    let value = value.filter(|value| !is_text && !value.is_str() && !value.is_datetime());
     let value = value.unwrap_or_else(|| Value::String(text.to_owned()));
     values.insert(key, (value, Origin::Env(name.to_owned())));
 }
@@ -113,21 +119,41 @@ fn put_all(values: &mut BTreeMap<String, (Value, Origin)>, table: &Table, origin
 }
 
 fn assemble(values: &BTreeMap<String, (Value, Origin)>) -> Result<Config> {
-    let mut root = Table::new();
     for (key, (value, origin)) in values {
         let Some((section, key)) = key.split_once('.') else {
+            ensure!(
+                !SECTIONS.contains(&key.as_str()),
+                "{origin}: {key} is a section: write [{key}] and its keys below"
+            );
             bail!("{origin}: {}", unknown(key, SECTIONS));
         };
         if !SECTIONS.contains(&section) {
             bail!("{origin}: {}", unknown(section, SECTIONS));
         }
         check_key(section, key, value).with_context(|| origin.to_string())?;
-        let table = root.entry(section).or_insert_with(|| Value::Table(Table::new()));
-        if let Value::Table(table) = table {
-            insert(table, key, value.clone());
+    }
+    let config = read(values.iter()).map_err(|wrong| blamed(values, wrong))?;
+    super::bounds::check(&config)?;
+    Ok(config)
+}
+
+fn read<'a>(values: impl Iterator<Item = (&'a String, &'a (Value, Origin))>) -> Result<Config, String> {
+    let mut root = Table::new();
+    for (key, (value, _)) in values {
+        insert(&mut root, key, value.clone());
+    }
+    Config::deserialize(Value::Table(root)).map_err(|error| error.message().to_owned())
+}
+
+/// Which key it is and who gave it: the first one that is wrong beside nothing but the defaults.
+fn blamed(values: &BTreeMap<String, (Value, Origin)>, wrong: String) -> anyhow::Error {
+    for (key, (_, origin)) in values.iter().filter(|(_, (_, origin))| *origin != Origin::Default) {
+        let alone = values.iter().filter(|(other, (_, origin))| *origin == Origin::Default || *other == key);
+        if let Err(wrong) = read(alone) {
+            return anyhow!("{origin}: {key} is wrong: {wrong}");
         }
     }
-    Config::deserialize(Value::Table(root)).map_err(|error| anyhow!("the configuration is wrong: {}", error.message()))
+    anyhow!("the configuration is wrong: {wrong}")
 }
 
 /// Inserts by a key that may have dots, as environment variables make them.
@@ -162,9 +188,10 @@ fn check_key(section: &str, key: &str, value: &Value) -> Result<()> {
             bail!("[{section}] {}", unknown(key, &known));
         }
     };
-    let name = key.split('.').next().unwrap_or(key);
-    let Value::Table(table) = value else { return Ok(()) };
-    match table.keys().find(|key| !inner.contains(&key.as_str())) {
+    // A variable of the environment names one key of the table, the file gives it whole.
+    let (name, nested) = key.split_once('.').map_or((key, None), |(name, nested)| (name, nested.split('.').next()));
+    let keys = value.as_table().filter(|_| nested.is_none()).into_iter().flat_map(Table::keys).map(String::as_str);
+    match nested.into_iter().chain(keys).find(|key| !inner.contains(key)) {
         Some(key) => bail!("[{section}.{name}] {}", unknown(key, inner)),
         None => Ok(()),
     }
@@ -231,9 +258,37 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_the_wrong_type_is_said() {
-        let message = format!("{:#}", loaded("[host]\nlisten = \"nowhere\"", &[]).unwrap_err());
-        assert!(message.contains("configuration is wrong"), "{message}");
+    fn a_wrong_value_is_said_with_its_key_and_who_gave_it() {
+        let cases: [(&str, &[(&str, &str)], &[&str]); 10] = [
+            ("[host]\nlisten = \"nowhere\"", &[], &["stepwell.toml: host.listen is wrong", "socket address"]),
+            ("[limits]\nactivations = -1", &[], &["stepwell.toml: limits.activations is wrong"]),
+            ("", &[("STEPWELL_LIMITS__ACTIVATIONS", "lots")], &["STEPWELL_LIMITS__ACTIVATIONS: limits.activations is"]),
+            ("[sources.clerk]\nkind = \"clerk\"", &[], &["stepwell.toml: sources.clerk is wrong", "secrets"]),
+            ("host = 1", &[], &["write [host] and its keys below"]),
+            ("", &[("STEPWELL_SOURCES__CLERK__SECRET", "x")], &["[sources.clerk]", "did you mean \"secrets\""]),
+            ("[limits]\nactivations = 0", &[], &["limits.activations is 0", "from 1 to"]),
+            ("[limits]\nguest_memory_mib = 5000", &[], &["limits.guest_memory_mib is 5000", "to 4096"]),
+            ("[limits]\nactivation_cpu_ms = 0", &[], &["limits.activation_cpu_ms is 0"]),
+            ("[store]\ncache_mib = 257", &[], &["store.cache_mib is 257", "to 256"]),
+        ];
+        for (file, env, expected) in cases {
+            let message = format!("{:#}", loaded(file, env).unwrap_err());
+            assert!(expected.iter().all(|part| message.contains(part)), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_the_file_is_told_by_its_line_and_shows_nothing_of_it() {
+        let message =
+            format!("{:#}", loaded("[host]\n\n[sources.clerk]\nsecrets = [\"whsec_hush]\n", &[]).unwrap_err());
+        assert!(message.contains("at line 4") && !message.contains("hush"), "{message}");
+    }
+
+    #[test]
+    fn text_out_of_the_environment_stays_text_where_text_belongs() {
+        let env = [("STEPWELL_HOST__DATA_DIR", "2026"), ("STEPWELL_HOST__ADMIN_HOSTS", "[\"a.example\"]")];
+        let config = loaded("", &env).unwrap().config;
+        assert_eq!((config.host.data_dir, config.host.admin_hosts), ("2026".into(), vec!["a.example".to_owned()]));
     }
 
     use super::super::Log;

@@ -2,6 +2,7 @@
 //!
 //! `default.toml` beside this file lists every key with its default; it is the documentation.
 
+mod bounds;
 mod layers;
 mod secret;
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde_json::value::RawValue;
 
 /// Durable workflows as WebAssembly: one host turns webhooks into runs that survive anything.
 #[derive(Debug, Parser)]
@@ -120,10 +121,19 @@ pub(crate) enum Format {
     Jsonl,
 }
 
+/// Where a host's API is unless it was configured otherwise.
+pub(crate) const URL_DEFAULT: &str = "http://127.0.0.1:8401";
+
+/// An address to talk HTTP to, without a slash at its end.
+fn url(text: &str) -> Result<String, String> {
+    let url = reqwest::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.map(|_| text.trim_end_matches('/').to_owned()).ok_or_else(|| format!("it must be such as {URL_DEFAULT}"))
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Remote {
     /// The host's API
-    #[arg(long, value_name = "URL", env = "STEPWELL_URL", default_value = "http://127.0.0.1:8401")]
+    #[arg(long, value_name = "URL", env = "STEPWELL_URL", default_value = URL_DEFAULT, value_parser = url)]
     pub(crate) url: String,
     /// The bearer token, where the host demands one
     #[arg(long, value_name = "TOKEN", env = "STEPWELL_TOKEN", hide_env_values = true)]
@@ -143,7 +153,7 @@ pub(crate) struct Id {
 #[derive(Debug, Args)]
 pub(crate) struct ListFlags {
     /// Rows at most, up to 200
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub(crate) limit: u32,
     /// Where the page before ended
     #[arg(long)]
@@ -162,13 +172,19 @@ pub(crate) enum Events {
     Get(Id),
 }
 
+/// JSON as it stands: a number keeps its digits.
+fn json(text: &str) -> Result<Box<RawValue>, String> {
+    serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct EventsSend {
-    /// The event's name, such as clerk/user.created
-    pub(crate) name: String,
+    /// The event's name, such as clerk/user.created; a sample's own if left out
+    #[arg(required_unless_present = "sample")]
+    pub(crate) name: Option<String>,
     /// Its data as JSON
-    #[arg(long, short, value_name = "JSON", conflicts_with_all = ["file", "sample"])]
-    pub(crate) data: Option<String>,
+    #[arg(long, short, value_name = "JSON", conflicts_with_all = ["file", "sample"], value_parser = json)]
+    pub(crate) data: Option<Box<RawValue>>,
     /// A file with its data as JSON; - for standard input
     #[arg(long, short, value_name = "FILE", conflicts_with = "sample")]
     pub(crate) file: Option<PathBuf>,
@@ -240,7 +256,7 @@ pub(crate) enum Webhooks {
 #[derive(Debug, Args)]
 pub(crate) struct WebhooksTest {
     /// Where the host takes the source's webhooks in
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8400/webhooks/clerk")]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8400/webhooks/clerk", value_parser = url)]
     pub(crate) url: String,
     /// The signing secret
     #[arg(long, env = "CLERK_WEBHOOK_SIGNING_SECRET", hide_env_values = true)]
@@ -256,11 +272,19 @@ pub(crate) struct WebhooksTest {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigVerb {
     /// Every value in force and where it comes from
-    Show(HostFlags),
+    Show(ConfigShow),
     /// Read and check the configuration
     Validate(HostFlags),
     /// The default file, which is the documentation
     Default,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigShow {
+    #[command(flatten)]
+    pub(crate) host: HostFlags,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 #[derive(Debug, Args)]

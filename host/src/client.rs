@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use reqwest::{Method, StatusCode};
+use serde::Serialize;
 use serde_json::Value;
 
-use crate::cli::Remote;
+use crate::cli::{Remote, URL_DEFAULT};
 use crate::commands::Failure;
 
 /// Talks to one host.
@@ -25,7 +26,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .context("the HTTP client cannot be made")?;
-        Ok(Self { http, base: remote.url.trim_end_matches('/').to_owned(), token: remote.token.clone() })
+        Ok(Self { http, base: remote.url.clone(), token: remote.token.clone() })
     }
 
     pub(crate) async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, Failure> {
@@ -33,7 +34,7 @@ impl Client {
         self.send(request).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+    pub(crate) async fn post(&self, path: &str, body: Option<&impl Serialize>) -> Result<Value, Failure> {
         let request = self.request(Method::POST, path);
         self.send(match body {
             Some(body) => request.json(body),
@@ -54,11 +55,24 @@ impl Client {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         let text = response.text().await.map_err(|error| self.unreachable(&error))?;
-        let body: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        let body: Value = serde_json::from_str(&text).map_err(|_| self.stranger(status))?;
         if status.is_success() {
             return Ok(body);
         }
-        Err(refused(status, &body))
+        match body.get("code").and_then(Value::as_str) {
+            // The API knows all the paths that are asked for here.
+            None | Some("not_found") => Err(self.stranger(status)),
+            Some(code) => Err(refused(status, code, &body)),
+        }
+    }
+
+    /// Somebody answers, but not the API of a host.
+    fn stranger(&self, status: StatusCode) -> Failure {
+        Failure::Unreachable(anyhow!(
+            "what answers at {} is not a host's API (HTTP {}): --url names its admin address, which is {URL_DEFAULT} unless configured otherwise",
+            self.base,
+            status.as_u16()
+        ))
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
@@ -70,7 +84,8 @@ impl Client {
     }
 }
 
-fn innermost(error: &dyn std::error::Error) -> String {
+/// The last cause, which tells what happened; those before it tell where.
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(source) => innermost(source),
         None => error.to_string(),
@@ -78,12 +93,12 @@ fn innermost(error: &dyn std::error::Error) -> String {
 }
 
 /// What a problem document (RFC 9457) says.
-fn refused(status: StatusCode, body: &Value) -> Failure {
+fn refused(status: StatusCode, code: &str, body: &Value) -> Failure {
     let text = |key: &str| body.get(key).and_then(Value::as_str);
-    let detail = text("detail").or_else(|| text("title")).unwrap_or("no reason given");
-    let error = match text("code") {
-        Some(code) => anyhow!("{detail} ({code}, HTTP {})", status.as_u16()),
-        None => anyhow!("{detail} (HTTP {})", status.as_u16()),
+    let detail = match status {
+        StatusCode::UNAUTHORIZED => "this host demands its token: give it with --token or in STEPWELL_TOKEN",
+        _ => text("detail").or_else(|| text("title")).unwrap_or("no reason given"),
     };
+    let error = anyhow!("{detail} ({code}, HTTP {})", status.as_u16());
     if status == StatusCode::NOT_FOUND { Failure::NotFound(error) } else { Failure::Other(error) }
 }

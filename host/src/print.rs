@@ -1,6 +1,6 @@
 //! What goes to standard output: data alone. Talk goes to standard error.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use anyhow::{Context, Result};
 use comfy_table::{ContentArrangement, Table, presets};
@@ -19,7 +19,18 @@ pub(crate) fn line(text: &str) -> Result<()> {
 /// A line for the person, on standard error.
 pub(crate) fn say(text: &str) {
     // Nobody is there to be told that standard error is gone.
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", plain(text));
+}
+
+/// Text without control characters, which a terminal might obey; lines and tabs stay.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+}
+
+/// Whether standard error may be coloured: it is a terminal's, and nobody asked for no colours.
+pub(crate) fn coloured() -> bool {
+    let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stderr().is_terminal() && !is_refused
 }
 
 /// A column: its heading and where its value is, as a JSON pointer.
@@ -29,16 +40,15 @@ pub(crate) type Column = (&'static str, &'static str);
 pub(crate) fn list(page: &Value, columns: &[Column], format: Format) -> Result<()> {
     let items = page.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     match format {
-        Format::Json => line(&serde_json::to_string_pretty(page)?),
-        Format::Jsonl => items.iter().try_for_each(|item| line(&item.to_string())),
-        Format::Table => {
-            line(&table(items, columns))?;
-            if let Some(cursor) = page.get("next_cursor").and_then(Value::as_str) {
-                say(&format!("there are more: --cursor {cursor}"));
-            }
-            Ok(())
-        }
+        Format::Json => return line(&serde_json::to_string_pretty(page)?),
+        Format::Jsonl => items.iter().try_for_each(|item| line(&item.to_string()))?,
+        Format::Table => line(&table(items, columns))?,
     }
+    // The JSON of a page has it in itself.
+    if let Some(cursor) = page.get("next_cursor").and_then(Value::as_str) {
+        say(&format!("there are more: --cursor {cursor}"));
+    }
+    Ok(())
 }
 
 /// Prints one thing.
@@ -46,7 +56,7 @@ pub(crate) fn one(value: &Value, format: Format, table: impl FnOnce(&Value) -> S
     match format {
         Format::Json => line(&serde_json::to_string_pretty(value)?),
         Format::Jsonl => line(&value.to_string()),
-        Format::Table => line(&table(value)),
+        Format::Table => line(&plain(&table(value))),
     }
 }
 
@@ -61,12 +71,26 @@ pub(crate) fn table(items: &[Value], columns: &[Column]) -> String {
     table.trim_fmt()
 }
 
-/// A value as a cell shows it: without control characters, which a terminal might obey.
+/// A value as a cell shows it: on one line.
 pub(crate) fn cell(value: Option<&Value>) -> String {
     let text = match value {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
     };
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    plain(&text.replace(['\n', '\t'], " "))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_given_nothing_to_obey() {
+        assert_eq!(plain("a\u{1b}[2Jb\u{9b}c\nd\te\u{7}"), "a\u{fffd}[2Jb\u{fffd}c\nd\te\u{fffd}");
+        assert_eq!(cell(Some(&json!("one\ntwo\u{1b}"))), "one two\u{fffd}");
+        assert_eq!(cell(None), "-");
+    }
 }

@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use stepwell_dev::builder::{Broken, Builder, Environment, Outcome, Progress, Source};
+use anyhow::{Result, bail};
+use stepwell_dev::builder::{Broken, Builder, Environment, Found, Outcome, Progress};
 
 use crate::cli::Build;
 use crate::print::say;
 
 pub(crate) async fn run(flags: Build) -> Result<()> {
     let builder = builder(&flags.out);
-    let sources = sources(&builder, &flags.dir).await?;
-    let outcomes = builder.build(&sources, &report).await;
+    let found = find(&builder, &flags.dir).await?;
+    found.broken.iter().for_each(warn_of);
+    let outcomes = builder.build(&found.sources, &report).await;
     let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
     if failed > 0 {
         bail!("{failed} of {} workflows could not be built", outcomes.len());
@@ -24,17 +25,17 @@ pub(crate) fn builder(out: &Path) -> Builder {
     Builder::new(Environment::clean(std::env::vars_os()), out)
 }
 
-/// The sources below a folder. None at all is an error.
-pub(crate) async fn sources(builder: &Builder, dir: &Path) -> Result<Vec<Source>> {
-    let found = builder.find(dir).await.with_context(|| format!("{} cannot be searched", dir.display()))?;
-    found.broken.iter().for_each(warn_of);
+/// What lies below a folder. No source at all is an error.
+pub(crate) async fn find(builder: &Builder, dir: &Path) -> Result<Found> {
+    let found = builder.find(dir).await?;
     if found.sources.is_empty() {
+        found.broken.iter().for_each(warn_of);
         bail!(
             "no workflow source below {}: a source is a Rust crate with crate-type [\"cdylib\"] that depends on stepwell-sdk",
             dir.display()
         );
     }
-    Ok(found.sources)
+    Ok(found)
 }
 
 /// Says that a manifest could not be read.

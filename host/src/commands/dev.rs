@@ -1,6 +1,8 @@
 //! `stepwell dev`: builds workflows, runs them on a local host with emulated providers, rebuilds on
 //! change.
 
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,14 +17,14 @@ use stepwell_runtime::{GrantAll, Grants};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::Dev;
+use crate::cli::{Dev, URL_DEFAULT};
 use crate::clock::{SystemClock, fill};
-use crate::commands::build::{builder, report, sources, warn_of};
+use crate::commands::build::{builder, find, report, warn_of};
 use crate::commands::config::layers;
 use crate::commands::emulators::true_now;
 use crate::config::{self, Config, Origin};
-use crate::print::say;
-use crate::service::{Plan, Service, from_config, no_more, stop_signal, with_secret};
+use crate::print::{coloured, say};
+use crate::service::{Plan, Service, from_config, look_at_addresses, no_more, stop_signal, with_secret};
 
 /// Where `dev` keeps what it makes, below the folder of the sources.
 const DEV_DIR: &str = ".stepwell";
@@ -38,12 +40,13 @@ pub(crate) async fn run(flags: Dev) -> Result<()> {
     if is_default("plugins.dir") {
         config.plugins.dir = dev_dir.join("plugins");
     }
-    std::fs::create_dir_all(&config.plugins.dir)
-        .with_context(|| format!("{} cannot be made", config.plugins.dir.display()))?;
     start_log();
     let builder = builder(&config.plugins.dir);
-    // None at all is said before anything is started.
-    sources(&builder, &flags.dir).await?;
+    // What cannot go well is said before anything is made or built.
+    find(&builder, &flags.dir).await?;
+    look_at_addresses(&config).await?;
+    make(&dev_dir)?;
+    make(&config.plugins.dir)?;
     let (built, first_build) = oneshot::channel();
     let rebuilding = tokio::spawn(rebuild(builder, flags.dir.clone(), built));
     let result = tokio::select! {
@@ -52,6 +55,10 @@ pub(crate) async fn run(flags: Dev) -> Result<()> {
     };
     rebuilding.abort();
     result
+}
+
+fn make(dir: &Path) -> Result<()> {
+    std::fs::create_dir_all(dir).with_context(|| format!("{} cannot be made", dir.display()))
 }
 
 /// Builds everything, says so once it is done, and builds what changes from then on.
@@ -90,7 +97,8 @@ fn told(rebuild: Rebuild<'_>) {
 /// Warnings and errors only: the talk of `dev` is its own.
 fn start_log() {
     let filter = EnvFilter::try_from_env("STEPWELL_LOG").unwrap_or_else(|_| EnvFilter::new("warn,guest=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).compact().with_target(false).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(coloured());
+    log.compact().with_target(false).init();
 }
 
 async fn host(flags: &Dev, config: Config, dev_dir: &Path) -> Result<()> {
@@ -176,11 +184,16 @@ fn webhook_sources(config: &Config, dev_dir: &Path) -> Result<(Vec<stepwell_ingr
         Ok(secret) => secret.trim().to_owned(),
         Err(_) => {
             let secret = new_secret();
-            std::fs::write(&path, &secret).with_context(|| format!("{} cannot be written", path.display()))?;
+            write_for_owner(&path, &secret).with_context(|| format!("{} cannot be written", path.display()))?;
             secret
         }
     };
     Ok((vec![with_secret(SecretString::from(secret.clone()))], Some(secret)))
+}
+
+fn write_for_owner(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
 }
 
 fn new_secret() -> String {
@@ -194,21 +207,23 @@ fn greet(service: &Service, secret: Option<&str>, flags: &Dev) {
     let (admin, intake) = (service.admin, service.intake);
     let workflows: Vec<String> =
         service.handle.registry().workflows().map(|declared| declared.workflow.id.to_string()).collect();
+    let workflows = if workflows.is_empty() { "none yet".to_owned() } else { workflows.join(", ") };
     let providers = if flags.live { "the real ones" } else { "emulated; every plugin is granted what it asks for" };
-    let bin = "stepwell";
-    let url = if admin.port() == 8401 { String::new() } else { format!(" --url http://{admin}") };
+    // As it was called itself, which need not be in the PATH.
+    let bin = std::env::args().next().unwrap_or_else(|| "stepwell".to_owned());
+    let url = format!("http://{admin}");
+    let url = if url == URL_DEFAULT { String::new() } else { format!(" --url {url}") };
     say(&format!(
         "\n\
          Stepwell is up.\n\n  \
            dashboard   http://{admin}/\n  \
            webhooks    http://{intake}/webhooks/clerk\n  \
-           workflows   {}\n  \
+           workflows   {workflows}\n  \
            providers   {providers}\n\n\
-         Try it:\n\n  \
+         Try it in another terminal:\n\n  \
            {bin} events send clerk/user.created --sample{url}\n  \
            {bin} runs list{url}\n  \
            {bin} runs wake-now RUN{url}        ends a sleep now",
-        workflows.join(", "),
     ));
     if let Some(secret) = secret {
         say(&format!("  {bin} webhooks test --url http://{intake}/webhooks/clerk --secret {secret}"));

@@ -3,14 +3,16 @@
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
-use serde_json::{Value, json};
+use anyhow::{Context, anyhow};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
 use stepwell_ingress::samples;
 
 use crate::cli::{Events, EventsList, EventsSend, Format, Id};
 use crate::client::Client;
 use crate::commands::{Failure, runs};
-use crate::print::{Column, cell, list, one, say, table};
+use crate::print::{Column, cell, line, list, one, plain, say, table};
 
 const COLUMNS: &[Column] = &[
     ("EVENT", "/id"),
@@ -28,15 +30,26 @@ pub(crate) async fn run(verb: Events) -> Result<(), Failure> {
     }
 }
 
+/// An event as the API takes it.
+#[derive(Debug, Serialize)]
+struct Posted<'a> {
+    name: &'a str,
+    data: Box<RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+}
+
 async fn send_event(send: &EventsSend) -> Result<(), Failure> {
     let client = Client::new(&send.remote)?;
-    let mut event = json!({ "name": send.name, "data": data(send)? });
-    if let (Some(id), Some(event)) = (&send.id, event.as_object_mut()) {
-        event.insert("id".to_owned(), Value::String(id.clone()));
-    }
+    let sample = send.sample.as_deref().filter(|sample| !sample.is_empty());
+    let Some(name) = send.name.as_deref().or(sample) else {
+        return Err(Failure::Usage(anyhow!("which sample? There are: {}", known_samples())));
+    };
+    let event = Posted { name, data: data(send, name)?, id: send.id.as_deref() };
     let answer = client.post("/api/v1/events", Some(&event)).await?;
     let sent = answer.pointer("/items/0").unwrap_or(&answer);
     let id = cell(sent.get("id"));
+    say(&told(sent));
     if !send.wait {
         return Ok(one(sent, send.remote.output.output, |_| id.clone())?);
     }
@@ -44,24 +57,49 @@ async fn send_event(send: &EventsSend) -> Result<(), Failure> {
     let page = runs::settled(&client, &send.remote, &id).await?;
     let failed = |run: &&Value| run.get("status").and_then(Value::as_str) == Some("failed");
     match page.get("items").and_then(Value::as_array).into_iter().flatten().find(failed) {
-        Some(run) => Err(Failure::RunFailed(anyhow!("run {} failed", cell(run.get("id"))))),
+        Some(run) => Err(Failure::RunFailed(anyhow!(
+            "run {} of {} failed: {}",
+            cell(run.get("id")),
+            cell(run.get("workflow")),
+            cell(run.pointer("/error/message"))
+        ))),
         None => Ok(()),
     }
 }
 
-fn data(send: &EventsSend) -> Result<Value> {
-    if let Some(text) = &send.data {
-        return serde_json::from_str(text).context("--data is not JSON");
+/// What an event that was taken in has started.
+fn told(sent: &Value) -> String {
+    let runs = sent.get("runs").and_then(Value::as_array).map_or(0, Vec::len);
+    let is_duplicate = sent.get("duplicate").and_then(Value::as_bool).unwrap_or(false);
+    match (is_duplicate, runs) {
+        (true, _) => "it came before: nothing is started".to_owned(),
+        (false, 0) => "no workflow in service is started by an event of this name".to_owned(),
+        (false, 1) => "1 run is started".to_owned(),
+        (false, runs) => format!("{runs} runs are started"),
+    }
+}
+
+fn known_samples() -> String {
+    samples::names().collect::<Vec<&str>>().join(", ")
+}
+
+fn data(send: &EventsSend, name: &str) -> Result<Box<RawValue>, Failure> {
+    if let Some(data) = &send.data {
+        return Ok(data.clone());
     }
     if let Some(path) = &send.file {
         let text = read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-        return serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()));
+        let json = serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()));
+        return Ok(json?);
     }
-    let Some(sample) = &send.sample else { return Ok(Value::Object(serde_json::Map::new())) };
-    let name = if sample.is_empty() { &send.name } else { sample };
-    let known = || samples::names().collect::<Vec<&str>>().join(", ");
-    let sample = samples::get(name).ok_or_else(|| anyhow!("there is no sample of {name}; there are: {}", known()))?;
-    serde_json::from_str(sample.data()).context("the sample is not JSON")
+    let Some(sample) = &send.sample else {
+        return Ok(RawValue::from_string("{}".to_owned()).context("an empty object is JSON")?);
+    };
+    let name = if sample.is_empty() { name } else { sample };
+    let sample = samples::get(name);
+    let missing = || Failure::Usage(anyhow!("there is no sample of {name}; there are: {}", known_samples()));
+    let sample = sample.ok_or_else(missing)?;
+    Ok(serde_json::from_str(sample.data()).context("the sample is not JSON")?)
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
@@ -90,7 +128,7 @@ async fn get(id: &Id) -> Result<(), Failure> {
     if id.remote.output.output == Format::Table {
         let rows = started.as_array().map(Vec::as_slice).unwrap_or_default();
         let text = serde_json::to_string_pretty(&found).context("the event cannot be printed")?;
-        return Ok(crate::print::line(&format!("{text}\n\n{}", table(rows, runs::COLUMNS)))?);
+        return Ok(line(&plain(&format!("{text}\n\n{}", table(rows, runs::COLUMNS))))?);
     }
     if let Some(found) = found.as_object_mut() {
         found.insert("runs".to_owned(), started);

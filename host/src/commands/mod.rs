@@ -20,6 +20,8 @@ use crate::print::say;
 pub(crate) enum Failure {
     /// 1
     Other(anyhow::Error),
+    /// 2
+    Usage(anyhow::Error),
     /// 3
     NotFound(anyhow::Error),
     /// 4
@@ -39,6 +41,7 @@ impl Failure {
     pub(crate) fn report(&self) -> ExitCode {
         let (error, code) = match self {
             Self::Other(error) => (error, 1),
+            Self::Usage(error) => (error, 2),
             Self::NotFound(error) => (error, 3),
             Self::RunFailed(error) => (error, 4),
             Self::Unreachable(error) => (error, 5),

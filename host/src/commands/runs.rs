@@ -19,6 +19,7 @@ pub(crate) const COLUMNS: &[Column] = &[
 const STEP_COLUMNS: &[Column] = &[
     ("STEP", "/name"),
     ("STATUS", "/status"),
+    ("ATTEMPTS", "/attempt_count"),
     ("ENDED", "/ended_at"),
     ("WAKES", "/wake_at"),
     ("ERROR", "/error/message"),
@@ -52,7 +53,7 @@ async fn list_runs(flags: &RunsList) -> Result<(), Failure> {
 async fn act(id: &Id, verb: &str) -> Result<(), Failure> {
     let client = Client::new(&id.remote)?;
     let run = find(&client, "runs", id).await?;
-    client.post(&format!("/api/v1/runs/{run}/{verb}"), None).await?;
+    client.post(&format!("/api/v1/runs/{run}/{verb}"), None::<&Value>).await?;
     say(&format!("{verb}: run {run}"));
     Ok(())
 }
@@ -60,23 +61,30 @@ async fn act(id: &Id, verb: &str) -> Result<(), Failure> {
 /// The whole id that begins with what was given.
 pub(crate) async fn find(client: &Client, what: &str, id: &Id) -> Result<String, Failure> {
     const WHOLE: usize = 36;
-    if id.id.len() >= WHOLE {
-        return Ok(id.id.clone());
+    let given = id.id.as_str();
+    let missing = || Failure::NotFound(anyhow!("none of the {what} has an id that begins with {given:?}"));
+    if given.is_empty() || !given.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
+        return Err(missing());
     }
-    let query = [("id_prefix", id.id.clone()), ("limit", "2".to_owned())];
+    if given.len() >= WHOLE {
+        return Ok(given.to_owned());
+    }
+    let query = [("id_prefix", given.to_owned()), ("limit", "2".to_owned())];
     let page = client.get(&format!("/api/v1/{what}"), &query).await?;
     let items = page.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     match items {
         [one] => Ok(cell(one.get("id"))),
-        [] => Err(Failure::NotFound(anyhow!("nothing among the newest {what} begins with {:?}", id.id))),
-        _ => Err(Failure::Other(anyhow!("more than one of the {what} begins with {:?}: give more of it", id.id))),
+        [] => Err(missing()),
+        [one, two, ..] => Err(Failure::Usage(anyhow!(
+            "more than one of the {what} has an id that begins with {given:?}, such as {} and {}: give more of it",
+            cell(one.get("id")),
+            cell(two.get("id"))
+        ))),
     }
 }
 
 fn describe(run: &Value) -> String {
-    let field = |name: &str, pointer: &str| format!("{name:<12}{}\n", cell(run.pointer(pointer)));
-    let mut text = String::new();
-    for (name, pointer) in [
+    const FACTS: [(&str, &str); 10] = [
         ("run", "/id"),
         ("workflow", "/workflow"),
         ("status", "/status"),
@@ -87,26 +95,55 @@ fn describe(run: &Value) -> String {
         ("ended", "/ended_at"),
         ("output", "/output"),
         ("error", "/error/message"),
-    ] {
-        text.push_str(&field(name, pointer));
-    }
-    let steps = run.get("steps").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    format!("{text}\n{}", table(steps, STEP_COLUMNS))
+    ];
+    const RARE: [(&str, &str); 3] =
+        [("goes on", "/due_at"), ("paused", "/paused_reason"), ("cancelled by", "/cancelled_by")];
+    let line = |(name, pointer): (&str, &str)| format!("{name:<13}{}\n", cell(run.pointer(pointer)));
+    let rare = RARE.into_iter().filter(|(_, pointer)| run.pointer(pointer).is_some_and(|value| !value.is_null()));
+    let facts: String = FACTS.into_iter().chain(rare).map(line).collect();
+    let steps = run.get("steps").and_then(Value::as_array).into_iter().flatten();
+    let steps: Vec<Value> = steps.cloned().map(summed_up).collect();
+    format!("{facts}\n{}", table(&steps, STEP_COLUMNS))
 }
 
-/// The runs of an event, once every one of them has ended or is parked.
+/// A step with how often it was tried, and the last error of one that is not done.
+fn summed_up(mut step: Value) -> Value {
+    let attempts = step.get("attempts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let count = Value::from(attempts.len());
+    let last = attempts.last().and_then(|attempt| attempt.get("error")).cloned();
+    if let Some(step) = step.as_object_mut() {
+        step.insert("attempt_count".to_owned(), count);
+        if step.get("error").is_none_or(Value::is_null) {
+            step.insert("error".to_owned(), last.unwrap_or(Value::Null));
+        }
+    }
+    step
+}
+
+/// The runs of an event, once every one of them has ended or is parked. Says what is waited for.
 pub(crate) async fn settled(client: &Client, remote: &Remote, event: &str) -> Result<Value, Failure> {
     const PARKED: [&str; 6] = ["sleeping", "waiting", "paused", "completed", "failed", "cancelled"];
+    let mut said = String::new();
     loop {
-        let page = client.get(&format!("/api/v1/events/{event}/runs"), &[]).await?;
-        let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-        let busy = |run: &Value| !run.get("status").and_then(Value::as_str).is_some_and(|s| PARKED.contains(&s));
-        if !items.iter().any(busy) {
+        let page = client.get(&format!("/api/v1/events/{event}/runs"), &[("limit", "200".to_owned())]).await?;
+        let items = page.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let busy = |run: &&Value| !run.get("status").and_then(Value::as_str).is_some_and(|s| PARKED.contains(&s));
+        let waited: Vec<String> = items.iter().filter(busy).map(named).collect();
+        if waited.is_empty() {
             list(&page, COLUMNS, remote.output.output)?;
             return Ok(page);
         }
+        let waited = format!("waiting for {}", waited.join(", "));
+        if waited != said {
+            say(&waited);
+            said = waited;
+        }
         pause().await;
     }
+}
+
+fn named(run: &Value) -> String {
+    format!("{} ({})", cell(run.get("workflow")), cell(run.get("status")))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a client asks again; no timer of the engine's")]

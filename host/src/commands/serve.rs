@@ -13,6 +13,7 @@ use crate::cli::Serve;
 use crate::clock::SystemClock;
 use crate::commands::config::layers;
 use crate::config::{self, Log};
+use crate::print::coloured;
 use crate::service::{Plan, Service, from_config, listed, no_more};
 
 pub(crate) async fn run(flags: Serve) -> Result<()> {
@@ -37,6 +38,7 @@ pub(crate) async fn run(flags: Serve) -> Result<()> {
 pub(crate) fn start_log(log: Log) {
     let filter = EnvFilter::try_from_env("STEPWELL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = builder.with_ansi(coloured());
     match log {
         Log::Json => builder.json().flatten_event(true).init(),
         Log::Pretty => builder.compact().with_target(false).init(),

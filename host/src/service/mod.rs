@@ -52,6 +52,27 @@ pub(crate) fn no_more(_: &ApiState, _: Option<&stepwell_dev::emulators::Emulator
     Router::new()
 }
 
+/// Refuses what a host with this configuration would refuse at its start, as far as that is known without
+/// starting it: names, secrets that cannot be had, grants that mean nothing.
+pub(crate) fn check(config: &Config) -> Result<()> {
+    from_config(config)?;
+    listed(config)?;
+    admin::allowed_hosts(&config.host)?;
+    Ok(())
+}
+
+/// Refuses early where an address is taken: before it listens, `dev` builds for minutes.
+pub(crate) async fn look_at_addresses(config: &Config) -> Result<()> {
+    listen(config).await.map(drop)
+}
+
+async fn listen(config: &Config) -> Result<(Server, Server)> {
+    let host = &config.host;
+    let intake = Server::bind(host.listen, Limits::default()).await.context("the intake cannot listen")?;
+    let admin = Server::bind(host.admin_listen, Limits::default()).await;
+    Ok((intake, admin.context("the admin listener cannot listen")?))
+}
+
 /// A running host.
 pub(crate) struct Service {
     pub(crate) intake: std::net::SocketAddr,
@@ -69,9 +90,8 @@ impl Service {
     pub(crate) async fn start(plan: Plan) -> Result<Self> {
         let host = &plan.config.host;
         let admin_hosts = admin::allowed_hosts(host)?;
-        let intake = Server::bind(host.listen, Limits::default()).await.context("the intake cannot listen")?;
-        let admin =
-            Server::bind(host.admin_listen, Limits::default()).await.context("the admin listener cannot listen")?;
+        let (intake, admin) = listen(&plan.config).await?;
+        let redactions = admin::redactions(&plan.sources);
         let store = open_store(&plan.config).await?;
         let auth = admin::auth(host.admin_listen, &host.data_dir)?;
         let runtime = start_runtime(&plan, &store)?;
@@ -93,7 +113,7 @@ impl Service {
             plugins: folder.directory(),
             rejections: Arc::new(admin::Rejected(ingress.rejections())),
             samples: admin::samples(),
-            redactions: admin::redactions(),
+            redactions,
             auth,
             nav: plan.nav,
         };

@@ -12,12 +12,14 @@ use stepwell_api::{
 };
 use stepwell_core::{Digest, Json};
 use stepwell_http::AllowedHosts;
-use stepwell_ingress::{Rejections, samples as ingress_samples};
+use stepwell_ingress::{Rejections, Source, samples as ingress_samples};
 
 use crate::clock::fill;
 use crate::config::Host;
 use crate::print::say;
 
+/// What the names of Clerk's events begin with in the samples and in what is to be masked.
+const CLERK: &str = "clerk/";
 /// The hash of the admin token, in the data directory.
 const TOKEN_FILE: &str = "admin-token.sha256";
 
@@ -83,11 +85,18 @@ pub(crate) fn samples() -> Samples {
     Samples::new(ingress_samples::names().filter_map(sample).collect())
 }
 
-/// What the dashboard masks.
-pub(crate) fn redactions() -> Redactions {
+/// What the dashboard masks: what Clerk sends, under the prefix of every source, since Clerk's deliveries
+/// are read alike by all kinds, and under Clerk's own, since events come in by the API too.
+pub(crate) fn redactions(sources: &[Source]) -> Redactions {
+    let prefixes = sources.iter().map(|source| source.prefix.as_str()).chain([CLERK]);
     let paths = |pointers: &[&str]| pointers.iter().map(|p| p.trim_start_matches('/').replace('/', ".")).collect();
-    let paths = ingress_samples::REDACTIONS.iter().map(|r| (r.event.to_owned(), paths(r.pointers))).collect();
-    Redactions::new(paths)
+    let rules = prefixes.flat_map(|prefix| {
+        ingress_samples::REDACTIONS.iter().map(move |rule| {
+            let kind = rule.event.strip_prefix(CLERK).unwrap_or(rule.event);
+            (format!("{prefix}{kind}"), paths(rule.pointers))
+        })
+    });
+    Redactions::new(rules.collect())
 }
 
 /// The intake's records as the API shows them.
@@ -118,5 +127,26 @@ impl RejectionLog for Rejected {
             last_at: count.last_at,
         };
         self.0.counts().into_iter().map(view).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::service::with_secret;
+
+    #[test]
+    fn one_time_codes_are_masked_under_every_prefix() {
+        let own = Source { prefix: "auth/".to_owned(), ..with_secret(SecretString::from("x")) };
+        let bare = Source { prefix: String::new(), ..with_secret(SecretString::from("x")) };
+        let redactions = redactions(&[own, bare]);
+        for prefix in ["clerk/", "auth/", ""] {
+            for kind in ["email.created", "sms.created"] {
+                assert!(redactions.covers(&format!("{prefix}{kind}")), "{prefix}{kind}");
+            }
+            assert!(!redactions.covers(&format!("{prefix}user.created")));
+        }
     }
 }

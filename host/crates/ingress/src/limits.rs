@@ -2,7 +2,13 @@
 
 /// A body, in bytes as they come: 1 MiB, fifty times what Clerk advises for a payload (20 kB).
 pub const BODY_BYTES_MAX: usize = 1 << 20;
-/// All bodies that are held at once: 64 of the largest, or 3,000 of 20 kB. Beyond it 503.
+/// What of a body is an ordinary payload: more than the 20 kB that Clerk advises.
+pub const BODY_ORDINARY_BYTES: usize = 32 << 10;
+/// All that is held at once of bodies up to there: as much as the 4,096 connections of the listener
+/// can bring, 128 MiB, so that it is never the first to run out.
+pub const BODIES_ORDINARY_BYTES_MAX: usize = 4_096 * BODY_ORDINARY_BYTES;
+/// All that is held at once of bodies beyond there: that of 66 of the largest. Large bodies that
+/// stall use this up and keep no ordinary one out. Beyond either 503.
 pub const BODIES_BYTES_MAX: usize = 64 * BODY_BYTES_MAX;
 /// Containers within containers in a body. serde_json, which the host and Rust guests read data
 /// with, stops at 128; data is shown to guests inside one object, as it is in the envelope.

@@ -53,6 +53,11 @@ impl From<IngestError> for Refused {
 }
 
 impl Refused {
+    /// For a stranger, who learns when to come again, but not what ails the host.
+    pub(crate) fn unexplained(unavailable: Unavailable) -> Self {
+        Self { detail: None, ..unavailable.into() }
+    }
+
     /// The same id came with another body before, as this event.
     pub(crate) fn conflict(event: EventId) -> Self {
         Self { event: Some(event), ..Cause::IdConflict.into() }

@@ -60,7 +60,7 @@ async fn deliver(
 /// The way of a delivery. Nothing is read of a body before its head is found well formed and fresh.
 async fn take(state: &Shared, name: &str, (head, body): (&Parts, Body), now: Timestamp) -> Result<Accepted, Refused> {
     let source = state.source(name).ok_or(Cause::UnknownSource)?;
-    state.intake.accepting()?;
+    state.intake.accepting().map_err(Refused::unexplained)?;
     body::check_head(&head.headers, &body)?;
     let claim = Claim::read(&head.headers, now)?;
     let body = state.budget.read(body).await?;
@@ -98,12 +98,14 @@ fn rejection(source: String, head: &Parts, refused: &Refused, at: Timestamp) -> 
 }
 
 /// Warns of every refusal whose signature had held. Of the others it warns at the 1st, 2nd, 4th,
-/// 8th …, so that strangers cannot fill a disk with logs.
+/// 8th …, so that strangers cannot fill a disk with logs; nor is anything logged that they chose, which
+/// may be anything: a secret in the place of an id.
 fn record(state: &Shared, rejection: Rejection, known: bool) {
     let Rejection { status, cause, ref source, ref external_id, .. } = rejection;
-    let (source, external_id) = (source.clone(), external_id.clone());
-    let count = state.rejections.record(rejection, known);
     let (cause, verified) = (cause.code(), cause.verified());
+    let source = known.then(|| source.clone());
+    let external_id = external_id.clone().filter(|_| verified);
+    let count = state.rejections.record(rejection, known);
     if verified || count.is_power_of_two() {
         warn!(source, external_id, status, cause, count, "webhook refused");
     } else {

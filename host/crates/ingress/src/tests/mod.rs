@@ -2,6 +2,7 @@
 
 mod attacks;
 mod config;
+mod logs;
 mod mapping;
 mod operations;
 mod support;

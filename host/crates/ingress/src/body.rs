@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -82,8 +82,9 @@ fn take(budget: &Arc<Semaphore>, share: &mut Option<OwnedSemaphorePermit>, bytes
 
 /// Refuses by the head alone: a body that is announced too large, or compressed.
 pub(crate) fn check_head(headers: &HeaderMap, body: &Body) -> Result<(), Cause> {
-    let encodings = headers.get_all(CONTENT_ENCODING);
-    if !encodings.iter().all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    if !codings(headers, &CONTENT_ENCODING).all(|coding| coding.eq_ignore_ascii_case(b"identity"))
+        || !codings(headers, &TRANSFER_ENCODING).all(|coding| coding.eq_ignore_ascii_case(b"chunked"))
+    {
         return Err(Cause::BodyCompressed);
     }
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
@@ -91,6 +92,11 @@ pub(crate) fn check_head(headers: &HeaderMap, body: &Body) -> Result<(), Cause> 
         return Err(Cause::BodyTooLarge);
     }
     Ok(())
+}
+
+/// The entries of a header that is a list.
+fn codings<'h>(headers: &'h HeaderMap, name: &'h HeaderName) -> impl Iterator<Item = &'h [u8]> {
+    headers.get_all(name).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
 }
 
 #[cfg(test)]

@@ -146,6 +146,19 @@ async fn compressed_bodies_are_refused_and_identity_is_none() {
     assert_eq!(bench.verdict(Delivery::new().add("content-encoding", "Identity")).await, (202, ""));
 }
 
+/// Compression may also be said of the transfer instead of the content.
+#[tokio::test]
+async fn compressed_transfers_are_refused_and_chunks_are_none() {
+    let bench = Bench::new();
+    for coding in ["gzip, chunked", "gzip", "x-gzip,chunked", "chunked, deflate"] {
+        let delivery = Delivery::new().add("transfer-encoding", coding);
+        assert_eq!(bench.verdict(delivery).await, (415, "body_compressed"), "{coding}");
+    }
+    let twice = Delivery::new().add("transfer-encoding", "gzip").add("transfer-encoding", "chunked");
+    assert_eq!(bench.verdict(twice).await, (415, "body_compressed"));
+    assert_eq!(bench.verdict(Delivery::new().add("transfer-encoding", "Chunked")).await, (202, ""));
+}
+
 /// The signature vouches for the body, and the JSON parser judges it.
 #[tokio::test]
 async fn content_type_is_not_judged() {

@@ -44,6 +44,8 @@ async fn other_methods_are_told_which_one() {
         ("PUT", "/webhooks/clerk", "POST"),
         ("DELETE", "/webhooks/clerk", "POST"),
         ("OPTIONS", "/webhooks/clerk", "POST"),
+        ("TRACE", "/webhooks/clerk", "POST"),
+        ("post", "/webhooks/clerk", "POST"),
         ("POST", "/livez", "GET,HEAD"),
         ("POST", "/readyz", "GET,HEAD"),
     ] {

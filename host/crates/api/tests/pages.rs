@@ -205,6 +205,12 @@ async fn runs_are_paged_and_filters_are_kept() {
     let page = host.page("/?status=completed&limit=2").await.text;
     let next = page.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
     assert!(next.starts_with("/?status=completed&cursor="), "{next}");
+    for (path, prefix) in [("/", "/?id_prefix=0&cursor="), ("/events", "/events?id_prefix=0&cursor=")] {
+        let page = host.page(&format!("{path}?id_prefix=0&limit=1")).await.text;
+        let page = page.replace("&amp;", "&");
+        assert!(page.contains(&format!("rel=\"next\" href=\"{prefix}")), "{page}");
+        assert!(page.contains("type=\"hidden\" name=\"id_prefix\" value=\"0\""), "{page}");
+    }
     let older = host.page(&next).await.text;
     assert!(older.contains(">Newest<") && !older.contains("data-live"));
     assert_eq!(host.get("/runs?status=failed").await.header("location"), "/?status=failed");

@@ -67,12 +67,15 @@ fn quick_send(app: &App) -> Markup {
 }
 
 fn filter(view: &View) -> Markup {
+    let filter = kept(&view.query);
+    let others = filter.iter().filter(|(name, _)| *name != "name");
     html! {
         form class="filters" method="get" action="/events" {
+            @for (name, value) in others { input type="hidden" name=(name) value=(value); }
             label for="name" { "Name" }
             input #name name="name" placeholder="clerk/user.created" value=[view.query.filter.name.as_deref()];
             button { "Filter" }
-            @if view.query.filter.name.is_some() { a class="filter" href="/events" { "Clear ×" } }
+            @if !filter.is_empty() { a class="filter" href="/events" { "Clear ×" } }
         }
     }
 }
@@ -80,16 +83,31 @@ fn filter(view: &View) -> Markup {
 fn kept(query: &EventQuery) -> Vec<(&'static str, String)> {
     let filter = &query.filter;
     let pairs = [("name", &filter.name), ("source", &filter.source), ("external_id", &filter.external_id)];
-    pairs.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
+    let prefix = query.ids.map(|ids| ("id_prefix", ids.prefix()));
+    pairs.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).chain(prefix).collect()
 }
 
 fn table(view: &View) -> Markup {
-    if view.rows.is_empty() {
+    html! {
+        @if view.rows.is_empty() { (nothing(view)) } @else { (rows(view)) }
+        (pager("/events", &kept(&view.query), view.next, view.is_first))
+    }
+}
+
+fn nothing(view: &View) -> Markup {
+    if view.next.is_some() {
+        return empty("None so far", html! { "None of those looked at matches this filter. There are older ones." });
+    }
+    if !view.is_first || !kept(&view.query).is_empty() {
         return empty(
-            "No events",
-            html! { "Webhooks and test events appear here. " a href="/events/new" { "Send a test event" } },
+            "No events here",
+            html! { "No event matches this filter. " a href="/events" { "Show all events" } },
         );
     }
+    empty("No events", html! { "Webhooks and test events appear here. " a href="/events/new" { "Send a test event" } })
+}
+
+fn rows(view: &View) -> Markup {
     html! {
         div class="scroll" {
             table class="list" {
@@ -103,20 +121,21 @@ fn table(view: &View) -> Markup {
                         th scope="col" { "Received" }
                     }
                 }
-                tbody {
-                    @for (event, runs) in &view.rows {
-                        tr {
-                            td { a class="row" href={ "/events/" (event.id) } { (event.name) } " " (short_id(event.id)) }
-                            td { (dots(runs)) }
-                            td { (event.source) }
-                            td class="cut" { @if let Some(id) = &event.external_id { code title=(id) { (id) } } @else { span class="muted" { "–" } } }
-                            td { (ago(event.received_at, view.now)) }
-                        }
-                    }
-                }
+                tbody { @for (event, runs) in &view.rows { (row(event, runs, view.now)) } }
             }
         }
-        (pager("/events", &kept(&view.query), view.next, view.is_first))
+    }
+}
+
+fn row(event: &Event, runs: &[Shown], now: Timestamp) -> Markup {
+    html! {
+        tr {
+            td { a class="row" href={ "/events/" (event.id) } { (event.name) } " " (short_id(event.id)) }
+            td { (dots(runs)) }
+            td { (event.source) }
+            td class="cut" { @if let Some(id) = &event.external_id { code title=(id) { (id) } } @else { span class="muted" { "–" } } }
+            td { (ago(event.received_at, now)) }
+        }
     }
 }
 
@@ -213,5 +232,28 @@ fn payload(app: &App, event: &Event, reveal: bool) -> Markup {
             (json::block(&data, &whole))
             @if event.meta.as_str() != "{}" { h3 { "From the source" } (json::block(&event.meta, &whole)) }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stepwell_store::EventFilter;
+
+    use super::*;
+
+    #[test]
+    fn a_page_without_rows_leads_on_where_there_are_older_ones() {
+        let filter = EventFilter { name: Some("shop/order".to_owned()), ..EventFilter::default() };
+        let mut view = View {
+            query: EventQuery { filter, ids: None },
+            rows: Vec::new(),
+            next: Some(Cursor([1; 16])),
+            is_first: true,
+            now: Timestamp::from_millis(0),
+        };
+        let page = table(&view).into_string();
+        assert!(page.contains("rel=\"next\"") && page.contains("older ones"), "{page}");
+        view.next = None;
+        assert!(table(&view).into_string().contains("No event matches this filter"));
     }
 }

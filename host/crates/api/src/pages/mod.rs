@@ -69,5 +69,9 @@ pub(crate) fn problem(app: &App, problem: &Problem) -> Response {
 /// A message as a sentence of its own.
 fn sentence(text: &str) -> String {
     let mut rest = text.chars();
-    rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
+    let mut sentence: String = rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default();
+    if !sentence.ends_with(['.', '?', '!']) {
+        sentence.push('.');
+    }
+    sentence
 }

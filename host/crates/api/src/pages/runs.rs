@@ -57,7 +57,8 @@ async fn read_view(app: &App, query: RunQuery, page: Page) -> Result<View, Probl
 fn kept(query: &RunQuery) -> Vec<(&'static str, String)> {
     let workflow = query.workflow.as_ref().map(|workflow| ("workflow", workflow.to_string()));
     let event = query.event.map(|event| ("event", event.to_string()));
-    workflow.into_iter().chain(event).collect()
+    let prefix = query.ids.map(|ids| ("id_prefix", ids.prefix()));
+    workflow.into_iter().chain(event).chain(prefix).collect()
 }
 
 fn filters(view: &View) -> Markup {
@@ -68,6 +69,9 @@ fn filters(view: &View) -> Markup {
             @for status in &view.query.statuses { input type="hidden" name="status" value=(status.as_str()); }
             @if let Some(event) = view.query.event {
                 input type="hidden" name="event" value=(event);
+            }
+            @if let Some(ids) = view.query.ids {
+                input type="hidden" name="id_prefix" value=(ids.prefix());
             }
             label for="workflow" { "Workflow" }
             select #workflow name="workflow" data-submit {
@@ -82,6 +86,12 @@ fn filters(view: &View) -> Markup {
                 @let without = RunQuery { event: None, ..view.query.clone() };
                 a class="filter" href=(address("/", &with_status(&without), None)) title="Remove this filter" {
                     "Event " (short_id(event)) " ×"
+                }
+            }
+            @if let Some(ids) = view.query.ids {
+                @let without = RunQuery { ids: None, ..view.query.clone() };
+                a class="filter" href=(address("/", &with_status(&without), None)) title="Remove this filter" {
+                    "Id " code { (ids.prefix()) "…" } " ×"
                 }
             }
         }
@@ -127,9 +137,13 @@ fn title(status: Status) -> String {
 }
 
 fn table(view: &View) -> Markup {
-    if view.runs.is_empty() {
-        return nothing(view);
+    html! {
+        @if view.runs.is_empty() { (nothing(view)) } @else { (rows(view)) }
+        (pager("/", &with_status(&view.query), view.next, view.is_first))
     }
+}
+
+fn rows(view: &View) -> Markup {
     html! {
         div class="scroll" {
             table class="list" {
@@ -147,12 +161,14 @@ fn table(view: &View) -> Markup {
                 tbody { @for shown in &view.runs { (row(shown, view.now)) } }
             }
         }
-        (pager("/", &with_status(&view.query), view.next, view.is_first))
     }
 }
 
 fn nothing(view: &View) -> Markup {
-    let is_filtered = !view.is_first || view.query.ids.is_some() || !with_status(&view.query).is_empty();
+    let is_filtered = !view.is_first || !with_status(&view.query).is_empty();
+    if view.next.is_some() {
+        return empty("None so far", html! { "None of those looked at matches this filter. There are older ones." });
+    }
     if is_filtered {
         return empty("No runs here", html! { "No run matches this filter. " a href="/" { "Show all runs" } });
     }
@@ -196,4 +212,26 @@ fn remark(shown: &Shown, now: Timestamp) -> Markup {
 fn took(run: &Run, now: Timestamp) -> String {
     let end = run.ended_at.unwrap_or(now);
     run.started_at.map_or_else(|| "–".to_owned(), |start| words::length(end.since(start)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_without_rows_leads_on_where_there_are_older_ones() {
+        let mut view = View {
+            query: RunQuery { statuses: vec![Status::Cancelled], ..RunQuery::default() },
+            runs: Vec::new(),
+            next: Some(Cursor([1; 16])),
+            is_first: true,
+            counts: Counts::default(),
+            workflows: Vec::new(),
+            now: Timestamp::from_millis(0),
+        };
+        let page = table(&view).into_string();
+        assert!(page.contains("rel=\"next\"") && page.contains("older ones"), "{page}");
+        view.next = None;
+        assert!(table(&view).into_string().contains("No run matches this filter"));
+    }
 }

@@ -10,7 +10,7 @@ use stepwell_core::Json;
 use super::json::indented;
 use super::parts::Flash;
 use crate::problem::Problem;
-use crate::query::{Filled, Params, encode};
+use crate::query::{Filled, Params};
 use crate::routes::{Fields, take_in};
 use crate::state::App;
 
@@ -48,10 +48,14 @@ fn form(app: &App, filled: &Draft, wrong: Option<&str>) -> Response {
             nav class="crumbs" aria-label="Breadcrumb" { a href="/events" { "Events" } span aria-hidden="true" { "/" } "New" }
             div class="head" { h1 { "Send a test event" } }
             @if app.samples.iter().next().is_some() {
-                nav class="samples" aria-label="Samples" {
-                    @for sample in app.samples.iter() {
-                        a href={ "/events/new?sample=" (encode(&sample.name)) } aria-current=[(sample.name == filled.name).then_some("true")] { (sample.name) }
+                form class="filters" method="get" action="/events/new" {
+                    label for="sample" { "Sample" }
+                    select #sample name="sample" data-submit {
+                        @for sample in app.samples.iter() {
+                            option value=(sample.name) selected[sample.name == filled.name] { (sample.name) }
+                        }
                     }
+                    button data-submitted { "Fill in" }
                 }
             }
             form class="card send" method="post" action="/events/new" {

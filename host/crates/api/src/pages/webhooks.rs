@@ -71,7 +71,7 @@ fn row(rejection: &RejectionView, now: Timestamp) -> Markup {
             td { (ago(rejection.at, now)) }
             td { (rejection.source) }
             td {
-                code { (rejection.reason) } span class="remark" { (rejection.detail) }
+                code { (rejection.reason) } span class="remark whole" { (rejection.detail) }
                 @if let Some(event) = rejection.event { " " a href={ "/events/" (event) } { "event " (short_id(event)) } }
             }
             td class="number" { (rejection.status) }

@@ -5,6 +5,7 @@ use stepwell_store::limits::PAGE_MAX;
 use stepwell_store::{Cursor, EventFilter, Page};
 
 use super::{IdRange, RunQuery, Shown, runs};
+use crate::limits::READS_MAX;
 use crate::problem::Problem;
 use crate::query::Params;
 use crate::state::App;
@@ -30,17 +31,26 @@ impl EventQuery {
     }
 }
 
-/// Events, newest first.
+/// Events, newest first. As many of the store's pages are read as it takes to fill this one, within a bound.
 pub(crate) async fn list(app: &App, query: &EventQuery, page: Page) -> Result<(Vec<Event>, Option<Cursor>), Problem> {
-    let page = query.ids.map_or(page, |ids| ids.narrow(page));
-    let (mut events, mut next) = app.store.events(&query.filter, page).await?;
+    let mut page = query.ids.map_or(page, |ids| ids.narrow(page));
+    let mut events = Vec::new();
+    for _ in 0..READS_MAX {
+        let left = Page { limit: page.limit.saturating_sub(events.len()), ..page };
+        let (read, next) = app.store.events(&query.filter, left).await?;
+        events.extend(read);
+        page.after = next;
+        if next.is_none() || events.len() >= page.limit {
+            break;
+        }
+    }
     if let Some(ids) = query.ids
         && let Some(first_past) = events.iter().position(|event| ids.is_past(event.id.as_bytes()))
     {
         events.truncate(first_past);
-        next = None;
+        page.after = None;
     }
-    Ok((events, next))
+    Ok((events, page.after))
 }
 
 /// The runs that an event started, at most a page of them.

@@ -8,6 +8,8 @@ pub(crate) struct IdRange {
     low: u128,
     /// The first id behind the range; none if it goes to the last id there can be.
     above: Option<u128>,
+    /// How many digits were given.
+    digits: usize,
 }
 
 impl IdRange {
@@ -21,7 +23,14 @@ impl IdRange {
         let value = u128::from_str_radix(&digits, 16).map_err(|_| "must be the first digits of a UUID")?;
         let shift = 4 * (32 - count);
         let above = value.checked_add(1).and_then(|next| next.checked_mul(1u128.checked_shl(shift)?));
-        Ok(Self { low: value << shift, above })
+        Ok(Self { low: value << shift, above, digits: digits.len() })
+    }
+
+    /// The digits that were given, without dashes.
+    pub(crate) fn prefix(&self) -> String {
+        let mut text = format!("{:032x}", self.low);
+        text.truncate(self.digits);
+        text
     }
 
     /// The page with what lies behind the range passed over.
@@ -58,6 +67,7 @@ mod tests {
         let id = "0192f0c1-0000-7000-8000-000000000001";
         assert_eq!(range(id).0, id.replace('-', ""));
         assert_eq!(range(id).1, "0192f0c1000070008000000000000002");
+        assert_eq!(IdRange::of_prefix("0192-F0").unwrap().prefix(), "0192f0");
     }
 
     #[test]

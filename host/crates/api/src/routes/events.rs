@@ -82,13 +82,15 @@ pub(super) async fn send(
     Ok(accepted(vec![Item::Taken(taken)]))
 }
 
-/// Their places in the order of writes are as they stand in the array; the syncs are shared.
+/// Their places in the order of writes are as they stand in the array; the syncs are shared. The key stands
+/// for the array: an event without an id of its own is known by the key and its place.
 async fn several(app: &App, posted: Posted<'_>, key: Option<String>) -> Result<Response, Problem> {
-    if key.is_some() {
-        let detail = "Idempotency-Key stands for one event: in an array give each event its id";
-        return Err(Problem::bad("idempotency_key_of_array", detail));
-    }
-    let drafts: Vec<_> = posted.events.into_iter().map(Fields::read).collect();
+    let keyed = |(place, event): (usize, _)| {
+        let mut draft = Fields::read(event)?;
+        draft.external_id = draft.external_id.or_else(|| key.as_ref().map(|key| format!("{key}#{place}")));
+        Ok::<_, Problem>(draft)
+    };
+    let drafts: Vec<_> = posted.events.into_iter().enumerate().map(keyed).collect();
     let each = drafts.into_iter().map(|draft| async { take_in(app, draft?).await });
     let mut taken: Vec<_> = futures::stream::iter(each).buffered(EVENTS_AT_ONCE).collect().await;
     if taken.iter().all(is_unavailable)

@@ -167,7 +167,7 @@ fn outbox(api: &ApiState, emulators: Option<&Emulators>) -> Router {
     let layout = api.layout();
     match emulators {
         Some(emulators) => {
-            outbox_router(emulators.clone(), Arc::new(move |title: &str, main| layout.page(title, main)))
+            outbox_router(emulators.clone(), Arc::new(move |title: &str, main| layout.page_in("Outbox", title, main)))
         }
         None => Router::new(),
     }

@@ -121,7 +121,7 @@ async fn the_service_drops_connections_and_shows_the_outbox_without_scripts() {
     assert!(raw(addr, mail_request()).await.starts_with("HTTP/1.1 200"));
 
     let index = raw(addr, get("/outbox")).await;
-    assert!(index.contains("Mails (2)") && index.contains("&lt;b&gt;Hello&lt;/b&gt;"), "{index}");
+    assert!(index.contains("Mails<span class=\"count\">2<") && index.contains("&lt;b&gt;Hello&lt;/b&gt;"), "{index}");
     let id = emulators.outbox().mails[0].id.clone();
     let page = raw(addr, get(&format!("/outbox/mails/{id}"))).await;
     assert!(page.contains(r#"sandbox="""#) && page.contains("content-security-policy: default-src 'none'"), "{page}");

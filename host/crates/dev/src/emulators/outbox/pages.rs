@@ -13,7 +13,9 @@ pub(super) struct View {
     mails: Vec<Mail>,
     mails_total: u64,
     customers: Vec<Customer>,
+    customers_total: usize,
     subscriptions: Vec<Subscription>,
+    subscriptions_total: usize,
 }
 
 impl View {
@@ -23,7 +25,9 @@ impl View {
             mails: state.mails.iter().rev().take(rows).cloned().collect(),
             mails_total: state.mails.len() as u64 + state.mails.let_go(),
             customers: state.customers.values().rev().take(rows).cloned().collect(),
+            customers_total: state.customers.len(),
             subscriptions: state.subscriptions.values().rev().take(rows).cloned().collect(),
+            subscriptions_total: state.subscriptions.len(),
         }
     }
 }
@@ -32,82 +36,92 @@ impl View {
 pub(super) fn index(view: &View) -> Markup {
     html! {
         link rel="stylesheet" href="/outbox/style.css";
+        div class="head" { h1 { "Outbox" } }
+        p class="lead" { "What the workflows sent to the local emulators. Nothing left this machine." }
         div #outbox data-live {
-            h1 { "Outbox" }
-            p class="outbox-note" { "What the workflows sent to the local emulators. Nothing left this machine." }
             section {
-                h2 { "Mails (" (view.mails_total) ")" }
-                @if view.mails.is_empty() { p { "No mail yet." } } @else { (mails(&view.mails)) }
+                h2 { "Mails" span class="count" { (view.mails_total) } }
+                @if view.mails.is_empty() { p class="muted" { "No mail yet." } } @else { (mails(&view.mails)) }
             }
             section {
-                h2 { "Stripe customers" }
-                @if view.customers.is_empty() { p { "No customer yet." } } @else { (customers(&view.customers)) }
+                h2 { "Stripe customers" span class="count" { (view.customers_total) } }
+                @if view.customers.is_empty() { p class="muted" { "No customer yet." } } @else { (customers(&view.customers)) }
             }
             section {
-                h2 { "Stripe subscriptions" }
-                @if view.subscriptions.is_empty() { p { "No subscription yet." } }
+                h2 { "Stripe subscriptions" span class="count" { (view.subscriptions_total) } }
+                @if view.subscriptions.is_empty() { p class="muted" { "No subscription yet." } }
                 @else { (subscriptions(&view.subscriptions, view.now_s)) }
             }
         }
     }
 }
 
-fn mails(mails: &[Mail]) -> Markup {
+/// A table that scrolls by itself where the page is narrow.
+fn table(headings: &[&str], rows: Markup) -> Markup {
     html! {
-        table class="outbox-table" {
-            thead { tr { th { "Sent" } th { "To" } th { "Subject" } th { "From" } } }
-            tbody {
-                @for mail in mails {
-                    tr {
-                        td { (time(mail.at_ms)) }
-                        td { (mail.draft.to.join(", ")) }
-                        td { a href={ "/outbox/mails/" (mail.id) } { (mail.draft.subject) } }
-                        td { (mail.draft.from) }
-                    }
-                }
+        div class="scroll" tabindex="0" {
+            table class="list" {
+                thead { tr { @for heading in headings { th scope="col" { (heading) } } } }
+                tbody { (rows) }
             }
         }
     }
+}
+
+fn mails(mails: &[Mail]) -> Markup {
+    let rows = html! {
+        @for mail in mails {
+            tr {
+                td { a class="row" href={ "/outbox/mails/" (mail.id) } { (mail.draft.subject) } }
+                td { (mail.draft.to.join(", ")) }
+                td { (mail.draft.from) }
+                td { (time(mail.at_ms)) }
+            }
+        }
+    };
+    table(&["Subject", "To", "From", "Sent"], rows)
 }
 
 fn customers(customers: &[Customer]) -> Markup {
-    html! {
-        table class="outbox-table" {
-            thead { tr { th { "Created" } th { "Id" } th { "Email" } th { "Name" } th { "Metadata" } } }
-            tbody {
-                @for customer in customers {
-                    tr {
-                        td { (time(customer.created * 1000)) }
-                        td { code { (customer.id) } }
-                        td { (customer.email.as_deref().unwrap_or("–")) }
-                        td { (customer.name.as_deref().unwrap_or("–")) }
-                        td { (pairs(customer.metadata.iter())) }
-                    }
-                }
+    let rows = html! {
+        @for customer in customers {
+            tr {
+                td { code { (customer.id) } }
+                td { (customer.email.as_deref().unwrap_or("–")) }
+                td { (customer.name.as_deref().unwrap_or("–")) }
+                td { (pairs(customer.metadata.iter())) }
+                td { (time(customer.created * 1000)) }
             }
         }
-    }
+    };
+    table(&["Customer", "Email", "Name", "Metadata", "Created"], rows)
 }
 
 fn subscriptions(subscriptions: &[Subscription], now_s: u64) -> Markup {
-    html! {
-        table class="outbox-table" {
-            thead { tr { th { "Created" } th { "Id" } th { "Customer" } th { "Status" } th { "Trial ends" } th { "Then" } th { "Prices" } th { "Metadata" } } }
-            tbody {
-                @for subscription in subscriptions {
-                    tr {
-                        td { (time(subscription.created * 1000)) }
-                        td { code { (subscription.id) } }
-                        td { code { (subscription.customer) } }
-                        td { (subscription.status(now_s)) }
-                        td { @if let Some(end) = subscription.trial_end { (time(end * 1000)) } @else { "–" } }
-                        td { (subscription.missing_payment_method) }
-                        td { @for item in &subscription.items { code { (item.price) } " × " (item.quantity) " " } }
-                        td { (pairs(subscription.metadata.iter())) }
-                    }
-                }
+    let rows = html! {
+        @for subscription in subscriptions {
+            tr {
+                td { code { (subscription.id) } }
+                td { code { (subscription.customer) } }
+                td { (subscription.status(now_s)) }
+                td { @if let Some(end) = subscription.trial_end { (time(end * 1000)) } @else { "–" } }
+                td { (then(&subscription.missing_payment_method)) }
+                td { @for item in &subscription.items { code { (item.price) } " × " (item.quantity) " " } }
+                td { (pairs(subscription.metadata.iter())) }
+                td { (time(subscription.created * 1000)) }
             }
         }
+    };
+    let headings =
+        ["Subscription", "Customer", "Status", "Trial ends", "If nobody pays", "Prices", "Metadata", "Created"];
+    table(&headings, rows)
+}
+
+/// What comes of it at the trial's end.
+fn then(missing_payment_method: &str) -> &str {
+    match missing_payment_method {
+        "create_invoice" => "invoice",
+        other => other,
     }
 }
 
@@ -116,22 +130,21 @@ pub(super) fn mail(mail: &Mail) -> Markup {
     let draft = &mail.draft;
     html! {
         link rel="stylesheet" href="/outbox/style.css";
-        p { a href="/outbox" { "Outbox" } }
-        h1 { (draft.subject) }
+        nav class="crumbs" aria-label="Breadcrumb" { a href="/outbox" { "Outbox" } span aria-hidden="true" { "/" } code { (mail.id) } }
+        div class="head" { h1 { (draft.subject) } }
         (mail_headers(mail))
         @if let Some(source) = &draft.html {
-            h2 { "As it would look" }
-            // An empty sandbox: no scripts, no forms, no popups, an origin of its own.
-            iframe class="outbox-mail" title="The mail's HTML" sandbox="" srcdoc=(source) {}
+            section {
+                h2 { "As it would look" }
+                // An empty sandbox: no scripts, no forms, no popups, an origin of its own.
+                iframe class="outbox-mail" title="The mail's HTML" sandbox="" srcdoc=(source) {}
+                details { summary { "HTML source" } pre class="json outbox-text" tabindex="0" { (source) } }
+            }
         }
-        @if let Some(text) = &draft.text {
+        section {
             h2 { "Text alternative" }
-            pre class="outbox-text" { (text) }
-        } @else {
-            p class="outbox-note" { "This mail has no text alternative." }
-        }
-        @if let Some(source) = &draft.html {
-            details { summary { "HTML source" } pre class="outbox-text" { (source) } }
+            @if let Some(text) = &draft.text { pre class="json outbox-text" tabindex="0" { (text) } }
+            @else { p class="muted" { "This mail has no text alternative." } }
         }
     }
 }
@@ -146,26 +159,26 @@ fn mail_headers(mail: &Mail) -> Markup {
         ("Attachments", &draft.attachments),
     ];
     html! {
-        dl class="outbox-headers" {
-            dt { "From" } dd { (draft.from) }
+        dl class="facts" {
+            div { dt { "From" } dd { (draft.from) } }
             @for (name, list) in lists.iter().filter(|(_, list)| !list.is_empty()) {
-                dt { (name) } dd { (list.join(", ")) }
+                div { dt { (name) } dd { (list.join(", ")) } }
             }
-            dt { "Sent" } dd { (time(mail.at_ms)) }
-            @if let Some(at) = &draft.scheduled_at { dt { "Scheduled for" } dd { (at) } }
-            @if !draft.headers.is_empty() { dt { "Headers" } dd { (pairs(draft.headers.iter())) } }
-            @if !draft.tags.is_empty() { dt { "Tags" } dd { (pairs(draft.tags.iter().map(|t| (&t.name, &t.value)))) } }
-            @if let Some(key) = &mail.idempotency_key { dt { "Idempotency-Key" } dd { code { (key) } } }
-            dt { "Id" } dd { code { (mail.id) } }
+            div { dt { "Sent" } dd { (time(mail.at_ms)) } }
+            @if let Some(at) = &draft.scheduled_at { div { dt { "Scheduled for" } dd { (at) } } }
+            @if !draft.headers.is_empty() { div { dt { "Headers" } dd { (pairs(draft.headers.iter())) } } }
+            @if !draft.tags.is_empty() { div { dt { "Tags" } dd { (pairs(draft.tags.iter().map(|t| (&t.name, &t.value)))) } } }
+            @if let Some(key) = &mail.idempotency_key { div { dt { "Idempotency-Key" } dd { code { (key) } } } }
         }
     }
 }
 
 fn pairs<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> Markup {
-    html! { @for (name, value) in pairs { code class="outbox-pair" { (name) "=" (value) } " " } }
+    html! { @for (name, value) in pairs { code { (name) "=" (value) } " " } }
 }
 
 fn time(ms: u64) -> Markup {
     let text = rfc3339(ms);
-    html! { time datetime=(text) { (text) } }
+    let shown = text.get(..19).unwrap_or(&text).replace('T', " ");
+    html! { time datetime=(text) title=(text) { (shown) } }
 }

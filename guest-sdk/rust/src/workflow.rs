@@ -154,7 +154,7 @@ type Entry = (&'static str, fn(&str) -> Result<String>);
 
 /// Runs the workflow of this id.
 pub fn dispatch(id: &str, event: &str, workflows: &[Entry]) -> Result<String, Failure> {
-    log_panics();
+    tell_panics();
     let Some((_, run)) = workflows.iter().find(|(other, _)| *other == id) else {
         return Err(Failure::from(&permanent(format!("this component has no workflow {id:?}"))));
     };
@@ -178,13 +178,14 @@ fn misfit(event: &str) -> impl FnOnce(serde_json::Error) -> Error {
     move |error| permanent(format!("event {name} does not fit the workflow's type: {error}"))
 }
 
-/// A panic becomes a record of the run's log before the component traps.
-fn log_panics() {
+/// A panic says on standard error where and why, in one line: the host logs it, and puts it into the error of the
+/// run or the attempt.
+fn tell_panics() {
     #[cfg(target_family = "wasm")]
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("no message");
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        crate::error!(message = message, place = place, "the workflow panicked");
+        eprintln!("panicked at {place}: {message}");
     }));
 }
 

@@ -3,10 +3,8 @@
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy, WasmBacktraceDetails};
 
-use crate::limits::{CORE_INSTANCES_MAX, MEMORIES_MAX, Settings, TABLE_ELEMENTS_MAX, TABLES_MAX};
+use crate::limits::{CORE_INSTANCES_MAX, DESCRIBES_MAX, MEMORIES_MAX, Settings, TABLE_ELEMENTS_MAX, TABLES_MAX};
 
-/// Instances beyond the activations: a `describe` or two, and what is dropped a moment later.
-const SPARE: u32 = 4;
 /// Unmapped bytes after each memory. Reservations of a memory's bound instead of the usual 4 GiB make 3 GB of
 /// address space out of 150 (at 8 activations); accesses are then checked by a compare, which cost a replay of
 /// 1,000 steps nothing that could be measured.
@@ -43,12 +41,13 @@ fn features(config: &mut Config) {
 }
 
 fn pool(settings: &Settings) -> PoolingAllocationConfig {
-    let instances = settings.activations_max.saturating_add(SPARE);
+    let instances = settings.activations_max.saturating_add(DESCRIBES_MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .max_core_instances_per_component(CORE_INSTANCES_MAX)
         .total_core_instances(instances.saturating_mul(CORE_INSTANCES_MAX))
         .max_memories_per_component(MEMORIES_MAX)
+        .max_memories_per_module(MEMORIES_MAX)
         .total_memories(instances.saturating_mul(MEMORIES_MAX))
         .max_memory_size(settings.memory_bytes_max)
         .max_tables_per_component(TABLES_MAX)

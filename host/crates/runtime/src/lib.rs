@@ -12,6 +12,7 @@ mod guest;
 pub mod limits;
 mod plugins;
 mod runtime;
+mod text;
 mod threads;
 mod ticker;
 

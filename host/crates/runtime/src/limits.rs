@@ -16,6 +16,8 @@ pub const COMPILE_QUEUE_MAX: usize = 32;
 pub const CODE_BYTES_MAX: u64 = 1 << 30;
 /// CPU time that `describe` may take: Python, the slowest, needs 2 ms.
 pub const DESCRIBE_CPU_MAX: Duration = Duration::from_secs(2);
+/// Components that describe themselves at once. Each holds an instance beyond those of activations.
+pub const DESCRIBES_MAX: u32 = 4;
 /// How often a running guest looks whether it must give way.
 pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 /// How long a guest outside any step may wait for something that the host does not know of.
@@ -74,13 +76,19 @@ pub const RATE_DESTINATIONS_MAX: usize = 4096;
 /// Secrets shorter than this are not masked in answers: the mask would hit innocent text.
 pub const SECRET_BYTES_MIN: usize = 6;
 
+/// Why a component is refused, bytes; a longer reason is cut.
+pub const REASON_BYTES_MAX: usize = 4096;
+/// Names of unknown imports that are told; of more, the number.
+pub const UNKNOWN_IMPORTS_MAX: usize = 20;
+
 /// Files of the plugins folder that are looked at.
 pub const PLUGIN_FILES_MAX: usize = 1000;
 /// How often the plugins folder is read even where nothing is reported.
 pub const FOLDER_POLL: Duration = Duration::from_secs(2);
 /// How long after a report the folder is read: a copy reports many times.
 pub const FOLDER_DEBOUNCE: Duration = Duration::from_millis(100);
-/// How long a file must have kept its size and time before it is read.
+/// How long a file that was taken before must have kept its size and time before it is read again, and how long
+/// after a half-written one the folder is read.
 pub const FILE_STABLE: Duration = Duration::from_millis(100);
 
 /// What an operator may set.

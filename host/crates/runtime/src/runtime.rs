@@ -14,10 +14,14 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
-use crate::component::{Cache, Compiler, ComponentSource, Components, LoadError, Loaded, StartError, Workshop};
+use crate::component::{
+    Cache, Compiler, ComponentSource, Components, Describer, LoadError, Loaded, StartError, Workshop,
+};
 use crate::egress::{Egress, Grants, Outbound};
-use crate::guest::{Budget, Ending, Facts, Running, Situation, State, drive, linker};
-use crate::limits::{CALL_BYTES_MAX, Settings, TRAP_MESSAGE_BYTES_MAX};
+use crate::guest::{
+    Budget, Ending, Facts, Running, Situation, State, drive, is_too_much_at_once, linker, trap_message,
+};
+use crate::limits::{CALL_BYTES_MAX, Settings};
 use crate::threads::{GuestThreads, panic_message};
 use crate::ticker::Ticker;
 
@@ -48,9 +52,7 @@ impl Runtime {
         let workshop = Workshop {
             linker: linker(&engine).map_err(failed)?,
             compiler: Compiler::start(engine.clone(), Some(cache))?,
-            threads: threads.clone(),
-            ticking: ticker.handle(),
-            memory_bytes_max: settings.memory_bytes_max,
+            describer: Describer::new(threads.clone(), ticker.handle(), settings.memory_bytes_max),
         };
         let egress = Egress::new(io).map_err(|error| StartError::Http(error.to_string()))?;
         Ok(Self {
@@ -197,21 +199,10 @@ fn returned_by(result: Result<String, stepwell_bindings::v0_1::Failure>) -> Exit
     }
 }
 
-/// A trap: its cause, what the guest said last, and where it was.
+/// A trap, or a call that handed over too much.
 fn trapped(error: &wasmtime::Error, last_words: &str) -> Exit {
-    let mut message = error.root_cause().to_string();
-    // wasmtime has no type for this one.
-    if message.contains("fuel allocated for hostcalls") {
+    if is_too_much_at_once(error) {
         return Exit::Exceeded { limit: format!("CALL_BYTES_MAX ({CALL_BYTES_MAX} bytes handed over in one call)") };
     }
-    if !last_words.is_empty() {
-        message.push_str("\nstderr: ");
-        message.push_str(last_words);
-    }
-    if let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>() {
-        message.push('\n');
-        message.push_str(&backtrace.to_string());
-    }
-    message.truncate(message.floor_char_boundary(TRAP_MESSAGE_BYTES_MAX));
-    Exit::Trapped { message }
+    Exit::Trapped { message: trap_message(error, last_words) }
 }

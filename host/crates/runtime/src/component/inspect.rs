@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use stepwell_core::{Digest, Manifest};
 
-use super::{Compiler, LoadError, StartError, Workshop, check};
+use super::{Compiler, Describer, LoadError, StartError, Workshop, check};
 use crate::guest::linker;
 use crate::limits::Settings;
 use crate::threads::GuestThreads;
@@ -44,12 +44,11 @@ pub async fn inspect(bytes: Bytes) -> Result<Inspection, InspectError> {
     let failed = |error: wasmtime::Error| StartError::Engine(format!("{error:#}"));
     let engine = crate::engine::build(&settings).map_err(failed)?;
     let ticker = Ticker::start(&engine).map_err(StartError::Thread)?;
+    let threads = Arc::new(GuestThreads::start(1).map_err(StartError::Thread)?);
     let workshop = Workshop {
         linker: linker(&engine).map_err(failed)?,
         compiler: Compiler::start(engine.clone(), None)?,
-        threads: Arc::new(GuestThreads::start(1).map_err(StartError::Thread)?),
-        ticking: ticker.handle(),
-        memory_bytes_max: settings.memory_bytes_max,
+        describer: Describer::new(threads, ticker.handle(), settings.memory_bytes_max),
     };
     let size = bytes.len();
     let loaded = workshop.make(outside.digest, bytes).await?;

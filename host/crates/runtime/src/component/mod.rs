@@ -13,6 +13,7 @@ mod store;
 pub(crate) use cache::Cache;
 pub(crate) use check::check;
 pub(crate) use compiler::Compiler;
+pub(crate) use describe::Describer;
 pub use inspect::{InspectError, Inspection, inspect};
 pub(crate) use store::{Components, Loaded, Workshop};
 
@@ -22,7 +23,8 @@ use async_trait::async_trait;
 use stepwell_core::Digest;
 use stepwell_core::manifest::BadManifest;
 
-use crate::limits::COMPONENT_BYTES_MAX;
+use crate::limits::{COMPONENT_BYTES_MAX, REASON_BYTES_MAX};
+use crate::text::harmless;
 
 /// Where components' bytes are kept: the store, as the runtime sees it.
 #[async_trait]
@@ -36,7 +38,7 @@ pub trait ComponentSource: std::fmt::Debug + Send + Sync + 'static {
 pub enum LoadError {
     #[error("the component has {0} bytes, the limit COMPONENT_BYTES_MAX is {COMPONENT_BYTES_MAX}")]
     Size(usize),
-    #[error("not a WebAssembly component: {0}")]
+    #[error("not a WebAssembly component: {}", harmless(.0, REASON_BYTES_MAX))]
     Malformed(String),
     #[error(
         "a core module, not a component: build it for wasm32-wasip2, or make a component of it with the tools of its language"
@@ -53,13 +55,13 @@ pub enum LoadError {
     Newer { wanted: String, offered: &'static str },
     #[error("lacks the exports {} of the world stepwell:workflow/workflow", .0.join(", "))]
     MissingExports(Vec<&'static str>),
-    #[error("does not compile: {0}")]
+    #[error("does not compile: {}", harmless(.0, REASON_BYTES_MAX))]
     Compile(String),
-    #[error("cannot be instantiated: {0}")]
+    #[error("cannot be instantiated: {}", harmless(.0, REASON_BYTES_MAX))]
     Link(String),
     #[error("describe failed: {0}")]
     Describe(String),
-    #[error(transparent)]
+    #[error("{}", harmless(&.0.to_string(), REASON_BYTES_MAX))]
     Manifest(#[from] BadManifest),
     #[error("asks.hosts: {0}")]
     Host(#[from] crate::egress::BadOrigin),

@@ -1,6 +1,5 @@
 //! The components at hand: by digest, made ready once, from memory, the code cache or the compiler.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,13 +8,10 @@ use stepwell_bindings::v0_1::WorkflowPre;
 use stepwell_core::{Digest, Manifest};
 use wasmtime::component::{Component, Linker};
 
-use super::describe::describe;
-use super::kept::Kept;
-use super::{Compiler, ComponentSource, LoadError, check};
+use super::kept::{Kept, Recent};
+use super::{Compiler, ComponentSource, Describer, LoadError, check};
 use crate::guest::State;
 use crate::limits::{COMPONENTS_MAX, MANIFESTS_MAX};
-use crate::threads::GuestThreads;
-use crate::ticker::Ticking;
 
 /// A component that is ready to execute.
 pub(crate) struct Loaded {
@@ -33,9 +29,7 @@ impl fmt::Debug for Loaded {
 pub(crate) struct Workshop {
     pub(crate) linker: Linker<State>,
     pub(crate) compiler: Compiler,
-    pub(crate) threads: Arc<GuestThreads>,
-    pub(crate) ticking: Ticking,
-    pub(crate) memory_bytes_max: usize,
+    pub(crate) describer: Describer,
 }
 
 impl fmt::Debug for Workshop {
@@ -49,7 +43,7 @@ impl Workshop {
     pub(crate) async fn make(&self, digest: Digest, bytes: Bytes) -> Result<Loaded, LoadError> {
         let component = self.compiler.compile(digest, bytes).await?;
         let pre = self.link(&component)?;
-        let manifest = describe(&self.threads, self.ticking.clone(), pre.clone(), self.memory_bytes_max).await?;
+        let manifest = self.describer.describe(pre.clone()).await?;
         Ok(Loaded { pre, manifest: Arc::new(manifest) })
     }
 
@@ -67,41 +61,39 @@ pub(crate) struct Components {
     source: Arc<dyn ComponentSource>,
     loaded: Kept<Loaded>,
     /// What is asked of a component outlives its code in memory.
-    manifests: Mutex<HashMap<Digest, Arc<Manifest>>>,
+    manifests: Mutex<Recent<Arc<Manifest>>>,
 }
 
 impl Components {
     pub(crate) fn new(workshop: Workshop, source: Arc<dyn ComponentSource>) -> Self {
-        Self { workshop, source, loaded: Kept::new(COMPONENTS_MAX), manifests: Mutex::default() }
+        Self { workshop, source, loaded: Kept::new(COMPONENTS_MAX), manifests: Mutex::new(Recent::new(MANIFESTS_MAX)) }
     }
 
     /// The component `digest`, whose bytes are fetched where it is not in memory.
     pub(crate) async fn get(&self, digest: Digest) -> Result<Arc<Loaded>, LoadError> {
-        let make = || async { self.make(digest, self.fetch(digest).await?).await };
-        self.loaded.get_or_make(digest, make).await
+        let make = || async { self.workshop.make(digest, self.fetch(digest).await?).await };
+        let loaded = self.loaded.get_or_make(digest, make).await?;
+        self.remember(digest, &loaded);
+        Ok(loaded)
     }
 
     /// The component of these bytes.
     pub(crate) async fn load(&self, bytes: Bytes) -> Result<(Digest, Arc<Loaded>), LoadError> {
         let digest = check(&bytes)?.digest;
-        let loaded = self.loaded.get_or_make(digest, || self.make(digest, bytes)).await?;
+        let loaded = self.loaded.get_or_make(digest, || self.workshop.make(digest, bytes)).await?;
+        self.remember(digest, &loaded);
         Ok((digest, loaded))
     }
 
-    /// What the component declares, if it was loaded since the host began.
+    /// What the component declares, if it was used not long ago.
     pub(crate) fn manifest(&self, digest: Digest) -> Option<Arc<Manifest>> {
-        self.manifests.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned()
+        self.manifests.lock().unwrap_or_else(PoisonError::into_inner).get(digest)
     }
 
-    async fn make(&self, digest: Digest, bytes: Bytes) -> Result<Loaded, LoadError> {
-        let loaded = self.workshop.make(digest, bytes).await?;
+    /// Each use keeps the manifest: one that a run is asking for is never the oldest.
+    fn remember(&self, digest: Digest, loaded: &Loaded) {
         let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
-        if manifests.len() >= MANIFESTS_MAX {
-            // Those in use come back when their components are next made ready.
-            manifests.clear();
-        }
-        manifests.insert(digest, loaded.manifest.clone());
-        Ok(loaded)
+        manifests.get_or_insert_with(digest, || loaded.manifest.clone());
     }
 
     async fn fetch(&self, digest: Digest) -> Result<Bytes, LoadError> {

@@ -9,7 +9,7 @@ use wasmtime_wasi::HostWallClock;
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
-use super::Situation;
+use super::{Situation, timers};
 
 /// `wasi:clocks/wall-clock`.
 pub(crate) struct WallClock(pub(crate) Arc<Situation>);
@@ -38,13 +38,8 @@ impl HasData for HasMonotonic {
 }
 
 impl Monotonic<'_> {
-    fn timer(&mut self, at_ns: u64, wait: Duration) -> wasmtime::Result<Resource<DynPollable>> {
-        let timer = if self.situation.is_inside() {
-            Timer::Real(Instant::now().checked_add(wait))
-        } else {
-            Timer::Journal { situation: self.situation.clone(), at_ns }
-        };
-        let timer = self.table.push(timer)?;
+    fn timer(&mut self, at_ns: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let timer = self.table.push(Timer { situation: self.situation.clone(), at_ns })?;
         subscribe(self.table, timer)
     }
 }
@@ -59,34 +54,31 @@ impl monotonic_clock::Host for Monotonic<'_> {
     }
 
     fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        let now = self.situation.monotonic_ns();
-        self.timer(when, Duration::from_nanos(when.saturating_sub(now)))
+        self.timer(when)
     }
 
     fn subscribe_duration(&mut self, duration: u64) -> wasmtime::Result<Resource<DynPollable>> {
         let now = self.situation.monotonic_ns();
-        self.timer(now.saturating_add(duration), Duration::from_nanos(duration))
+        self.timer(now.saturating_add(duration))
     }
 }
 
-enum Timer {
-    /// Of a step's body. None is a time too far off to be told.
-    Real(Option<Instant>),
-    /// Outside a step: over at once.
-    Journal { situation: Arc<Situation>, at_ns: u64 },
+/// Over when the monotonic clock is at `at_ns`. Where the guest stands when it waits tells by which clock.
+struct Timer {
+    situation: Arc<Situation>,
+    at_ns: u64,
 }
 
 #[wasmtime_wasi::async_trait]
 impl Pollable for Timer {
     async fn ready(&mut self) {
-        match self {
-            Self::Real(Some(at)) => tokio::time::sleep_until(*at).await,
-            Self::Real(None) => std::future::pending().await,
-            Self::Journal { situation, at_ns } => {
-                situation.advance(*at_ns);
-                // A guest that polls in a loop must let others have their turn.
-                tokio::task::yield_now().await;
-            }
+        match self.situation.real_wait(self.at_ns) {
+            None => timers::wait(&self.situation, self.at_ns).await,
+            Some(wait) => match Instant::now().checked_add(wait) {
+                Some(at) => tokio::time::sleep_until(at).await,
+                // Too far off to be told.
+                None => std::future::pending().await,
+            },
         }
     }
 }

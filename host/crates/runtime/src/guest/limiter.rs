@@ -23,7 +23,11 @@ impl MemoryLimit {
 }
 
 impl ResourceLimiter for MemoryLimit {
-    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum && maximum < self.max) {
+            // Beyond the memory's own maximum: the guest is answered -1, and nothing is taken.
+            return Ok(false);
+        }
         let used = self.used.saturating_add(desired.saturating_sub(current));
         if used > self.max {
             self.ending.exceed(format!("MEMORY ({} MiB of linear memory)", self.max >> 20));

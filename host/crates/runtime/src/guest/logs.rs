@@ -8,6 +8,7 @@ use stepwell_engine::executor::{Calls, LogLevel, LogRecord};
 
 use super::Ending;
 use crate::limits::{LOG_BYTES_MAX, LOG_FIELDS_MAX, LOG_MESSAGE_BYTES_MAX, LOG_RECORDS_MAX};
+use crate::text::harmless;
 
 /// The log is full: the guest is to be stopped.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -54,27 +55,14 @@ impl Logs {
     }
 }
 
-/// Text without what could forge a line or paint a terminal, cut to its bound.
+/// A message, a name or a value within its bound.
 fn clean(text: &str) -> String {
-    let cut = text.get(..text.floor_char_boundary(LOG_MESSAGE_BYTES_MAX)).unwrap_or_default();
-    let harmless = |c: char| matches!(c, '\n' | '\t') || !(c.is_control() || is_direction(c));
-    cut.chars().map(|c| if harmless(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
-}
-
-/// Marks that change the direction of text, by which a line can be made to read otherwise.
-const fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    harmless(text, LOG_MESSAGE_BYTES_MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn control_characters_and_direction_marks_are_replaced() {
-        assert_eq!(clean("a\u{1b}[31m\u{202e}b\r\n\tc"), "a\u{fffd}[31m\u{fffd}b\u{fffd}\n\tc");
-        assert_eq!(clean(&"ä".repeat(LOG_MESSAGE_BYTES_MAX)).len(), LOG_MESSAGE_BYTES_MAX);
-    }
 
     #[test]
     fn a_flood_is_named() {

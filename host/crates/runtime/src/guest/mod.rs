@@ -10,6 +10,8 @@ mod logs;
 mod output;
 mod situation;
 mod state;
+mod timers;
+mod trap;
 pub(crate) mod v0_1;
 
 pub(crate) use drive::{Budget, drive};
@@ -17,3 +19,4 @@ pub(crate) use ending::Ending;
 pub(crate) use logs::Logs;
 pub(crate) use situation::Situation;
 pub(crate) use state::{Facts, Running, State, linker};
+pub(crate) use trap::{is_too_much_at_once, trap_message};

@@ -15,6 +15,8 @@ use stepwell_core::execution::Attempted;
 use stepwell_core::id::Seed;
 use stepwell_engine::executor::Calls;
 
+use super::timers::Timers;
+
 /// What `describe` sees for the wall clock: 2000-01-01T00:00:00Z.
 const DESCRIBE_AT: Timestamp = Timestamp::from_millis(946_684_800_000);
 /// What one look at the monotonic clock moves it by. A clock that stands still can hang a guest.
@@ -29,6 +31,7 @@ pub(crate) struct Situation {
     calls: Option<Arc<dyn Calls>>,
     seed: Seed,
     inner: Mutex<Inner>,
+    timers: Timers,
     /// Calls that the host will answer.
     awaited: AtomicU32,
 }
@@ -61,7 +64,7 @@ impl Situation {
         let begun = calls.as_ref().map_or(DESCRIBE_AT, |calls| calls.wall_clock());
         let outside = stream(&seed, "outside");
         let inner = Mutex::new(Inner { begun, ahead_ns: BEGIN_NS, outside, inside: None });
-        Self { calls, seed, inner, awaited: AtomicU32::new(0) }
+        Self { calls, seed, inner, timers: Timers::default(), awaited: AtomicU32::new(0) }
     }
 
     pub(crate) fn calls(&self) -> Option<&Arc<dyn Calls>> {
@@ -134,14 +137,35 @@ impl Situation {
         }
     }
 
-    /// Outside a step a timer is over at once: the monotonic clock goes where the timer points.
-    pub(crate) fn advance(&self, to_ns: u64) {
+    /// How long a timer at `at_ns` takes for real: inside a step only.
+    pub(super) fn real_wait(&self, at_ns: u64) -> Option<Duration> {
+        self.is_inside().then(|| Duration::from_nanos(at_ns.saturating_sub(self.monotonic_ns())))
+    }
+
+    /// Whether the monotonic clock outside steps has come to `at_ns`.
+    pub(super) fn has_come(&self, at_ns: u64) -> bool {
         let journal = self.journal_clock();
+        self.inner().outside_ns(journal) >= at_ns
+    }
+
+    /// Moves the monotonic clock to `to_ns`, outside a step.
+    pub(super) fn advance(&self, to_ns: u64) {
+        let journal = self.journal_clock();
+        let now = self.inner().outside_ns(journal);
+        self.pass(to_ns.saturating_sub(now));
+    }
+
+    /// Moves the monotonic clock on, outside a step.
+    pub(super) fn pass(&self, by_ns: u64) {
         let mut inner = self.inner();
         if inner.inside.is_none() {
-            let now = inner.outside_ns(journal);
-            inner.ahead_ns = inner.ahead_ns.saturating_add(to_ns.saturating_sub(now));
+            inner.ahead_ns = inner.ahead_ns.saturating_add(by_ns);
         }
+    }
+
+    /// The timers that the guest is waiting for.
+    pub(super) fn timers(&self) -> &Timers {
+        &self.timers
     }
 
     /// Random bytes, from the stream of where the guest stands.

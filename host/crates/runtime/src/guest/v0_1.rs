@@ -11,7 +11,7 @@ use stepwell_engine::executor::{Exit, LogLevel, Slot, Stopped};
 use wasmtime::{Result, bail};
 
 use super::{Ending, Situation, State};
-use crate::egress::{Incoming, Outgoing, Refused};
+use crate::egress::{Incoming, Outgoing, Place, Refused};
 use crate::limits::RANDOM_BYTES_MAX;
 
 impl types::Host for State {}
@@ -132,7 +132,7 @@ impl http::Host for State {
             timeout: request.timeout_ms.map(|ms| Duration::from_millis(u64::from(ms))),
         };
         let situation = self.situation.clone();
-        let answer = situation.awaiting(outbound.send(token, outgoing)).await;
+        let answer = situation.awaiting(outbound.send(token, outgoing, Place::default())).await;
         Ok(answer.map(response).map_err(http_error))
     }
 }

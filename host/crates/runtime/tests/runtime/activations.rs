@@ -70,6 +70,18 @@ async fn time_inside_a_step_is_real() {
 }
 
 #[tokio::test]
+async fn timers_outside_steps_end_in_order_and_at_once() {
+    let bench = bench();
+    let output = bench.play("timers", json!({})).await.to_end(&bench.runtime).await.output();
+    assert_eq!((&output["first"], &output["order"]), (&json!([1]), &json!([10, 20, 30])));
+    let asked = output["asked"].as_u64().unwrap();
+    assert!((1..1_000).contains(&asked), "{asked}");
+    let elapsed = output["elapsed_ms"].as_u64().unwrap();
+    assert!((90..1_000).contains(&elapsed), "{elapsed}");
+    assert!(output["moved_ms"].as_u64().unwrap() < 1_000, "{output}");
+}
+
+#[tokio::test]
 async fn the_sandbox_refuses_sockets_names_files_and_environment() {
     let bench = bench();
     let output = bench.play("sockets", json!({})).await.to_end(&bench.runtime).await.output();
@@ -116,7 +128,9 @@ async fn a_trap_says_where_it_was() {
     assert!(message.contains("unreachable") && message.contains("wasm backtrace"), "{message}");
     let play = bench.play("panics_with_message", json!({})).await;
     let played = play.to_end(&bench.runtime).await;
-    assert!(played.logs.iter().any(|record| record.fields["message"].contains("gives up on")), "{:?}", played.logs);
+    assert!(played.error().contains("stderr: panicked at examples/panics_with_message.rs"), "{}", played.error());
+    assert!(played.error().contains("the fixture gives up on"), "{}", played.error());
+    assert!(played.logs.iter().any(|record| record.message.contains("gives up on")), "{:?}", played.logs);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use stepwell_engine::executor::Exit;
 use stepwell_runtime::Grants;
 
 use crate::support::Bench;
+use crate::support::wat::{describing, workflow};
 
 async fn exceeded(bench: &Bench, fixture: &str, data: serde_json::Value) -> String {
     match bench.play(fixture, data).await.activate(&bench.runtime).await {
@@ -73,27 +74,37 @@ async fn dropping_the_execution_drops_the_guest() {
 #[tokio::test]
 async fn a_component_that_spins_at_its_start_is_refused() {
     let bench = Bench::new(Grants::default());
-    let wat = r#"(component
-        (type $record (record (field "message" string) (field "permanent" bool)
-            (field "retry-after-ms" (option u64)) (field "detail" (option string))))
-        (import "failure" (type $failure (eq $record)))
-        (core module $m
-            (memory (export "memory") 1)
-            (func $spin (loop br 0))
-            (start $spin)
-            (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 0)
-            (func (export "describe") (result i32) i32.const 0)
-            (func (export "run") (param i32 i32 i32 i32) (result i32) i32.const 0))
-        (core instance $i (instantiate $m))
-        (alias core export $i "memory" (core memory $memory))
-        (alias core export $i "realloc" (core func $realloc))
-        (func $describe (result string) (canon lift (core func $i "describe") (memory $memory)))
-        (func $run (param "workflow-id" string) (param "event" string) (result (result string (error $failure)))
-            (canon lift (core func $i "run") (memory $memory) (realloc $realloc)))
-        (export "describe" (func $describe))
-        (export "run" (func $run)))"#;
-    let error = bench.runtime.load(wat::parse_str(wat).unwrap().into()).await.unwrap_err().to_string();
+    let bytes = describing(&workflow("spins"), "1", "(func $spin (loop br 0)) (start $spin)");
+    let error = bench.runtime.load(bytes.into()).await.unwrap_err().to_string();
     assert!(error.contains("DESCRIBE_CPU_MAX"), "{error}");
+}
+
+#[tokio::test]
+async fn growth_that_a_memory_itself_forbids_is_not_counted() {
+    let bench = Bench::new(Grants::default());
+    // 100 times 512 pages of 64 KiB beyond its own bound of 2: each answers -1, and nothing is taken.
+    let tries = "(func $try (local $n i32) (loop $again
+        (if (i32.ne (memory.grow (i32.const 512)) (i32.const -1)) (then unreachable))
+        (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br_if $again (i32.lt_u (local.get $n) (i32.const 100))))) (start $try)";
+    bench.runtime.load(describing(&workflow("tries"), "1 2", tries).into()).await.unwrap();
+    let beyond = describing(&workflow("beyond"), "1 60000", &tries.replace("i32.ne", "i32.eq"));
+    let error = bench.runtime.load(beyond.into()).await.unwrap_err().to_string();
+    assert!(error.contains("MEMORY (64 MiB"), "{error}");
+}
+
+#[tokio::test]
+async fn memories_together_have_one_bound() {
+    let bench = Bench::new(Grants::default());
+    for (more, expected) in [
+        ("(memory 700) (memory 700)", "MEMORY (64 MiB"),
+        ("(memory 1) (memory 1) (memory 1)", "memories count"),
+        ("(memory 1100)", "exceeds the limit"),
+        ("(table 40000 funcref)", "exceeds the limit"),
+    ] {
+        let error = bench.runtime.load(describing(&workflow("large"), "1", more).into()).await.unwrap_err().to_string();
+        assert!(error.contains(expected), "{more}: {error}");
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::json;
 use stepwell_runtime::{Grants, LoadError, Runtime, Settings, StartError, inspect};
 
+use crate::support::wat::{component, describing, workflow};
 use crate::support::{Bench, Shelf, fixture_bytes};
 
 #[tokio::test]
@@ -16,6 +17,7 @@ async fn what_cannot_be_described_is_refused_with_the_reason() {
     let cases = [
         ("describes_badly", "not JSON of schema 1"),
         ("describes_by_call", "describe must call nothing of stepwell:workflow, and it calls context.now"),
+        ("panics_in_describe", "the fixture cannot describe itself"),
     ];
     for (fixture, expected) in cases {
         let error = bench.runtime.load(fixture_bytes(fixture).into()).await.unwrap_err().to_string();
@@ -23,6 +25,50 @@ async fn what_cannot_be_described_is_refused_with_the_reason() {
     }
     let module = wat::parse_str("(module)").unwrap();
     assert!(matches!(bench.runtime.load(module.into()).await, Err(LoadError::CoreModule)));
+}
+
+#[tokio::test]
+async fn descriptions_are_bounded_and_what_is_wrong_is_told_in_few_words() {
+    let bench = Bench::new(Grants::default());
+    let with = |key: &str| workflow("odd").replacen('{', &format!("{{{key},"), 1);
+    let cases = [
+        (with(r#""colour":1"#), "unknown field `colour`"),
+        (with(&format!(r#""{}":1"#, "k".repeat(100_000))), "unknown field"),
+        (with(r#""\u001b[31m\u202e":1"#), "unknown field"),
+        (with(r#""schema":1"#), "duplicate field `schema`"),
+        (workflow("odd").replace("\"schema\":1", "\"schema\":2"), "schema 2"),
+        (workflow("odd").replace("\"schema\":1", "\"schema\":\"1\""), "schema 1"),
+        (workflow("Odd"), "workflow id"),
+        (workflow(""), "workflow id"),
+        (r#"{"schema":1,"workflows":[]}"#.to_owned(), "0 workflows"),
+        (format!(r#"{{"schema":1,"workflows":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000)), "JSON"),
+        (format!("{}{}", workflow("odd"), " ".repeat(300_000)), "MANIFEST_BYTES_MAX"),
+        (
+            r#"{"schema":1,"workflows":[{"id":"a","triggers":[{"event":"a"}]}],"asks":{"hosts":["https://a/b"]}}"#
+                .into(),
+            "asks.hosts",
+        ),
+    ];
+    for (json, expected) in cases {
+        let error = bench.runtime.load(describing(&json, "8", "").into()).await.unwrap_err().to_string();
+        assert!(error.contains(expected), "{expected}: {error}");
+        assert!(error.len() < 8192 && !error.contains(['\u{1b}', '\u{202e}']), "{expected}: {} bytes", error.len());
+    }
+    let huge = component("400", "", 20 << 20);
+    let error = bench.runtime.load(huge.into()).await.unwrap_err().to_string();
+    assert!(error.contains("too much data"), "{error}");
+}
+
+#[tokio::test]
+async fn many_components_describe_themselves_though_few_may_at_once() {
+    let bench = Bench::with(Grants::default(), |settings| settings.activations_max = 1);
+    let slow = "(func $spin (local $n i32) (loop $again (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br_if $again (i32.lt_u (local.get $n) (i32.const 100_000_000))))) (start $spin)";
+    let components: Vec<_> = (0..12).map(|n| describing(&workflow(&format!("slow-{n}")), "1", slow)).collect();
+    let loads = components.into_iter().map(|bytes| bench.runtime.load(bytes.into()));
+    for loaded in futures::future::join_all(loads).await {
+        loaded.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod play;
 pub(crate) mod server;
+pub(crate) mod wat;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -220,6 +220,7 @@ impl Calls for Session {
     }
 
     async fn var(&self, name: String) -> Result<Option<String>, Stopped> {
+        tokio::task::yield_now().await;
         let value = self.inner().vars.get(&name).cloned();
         match self.perform(Command::ReadVar { name, value })? {
             Answer::Var(value) => Ok(value),

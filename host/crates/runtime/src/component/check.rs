@@ -4,7 +4,8 @@ use stepwell_core::Digest;
 use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload};
 
 use super::LoadError;
-use crate::limits::COMPONENT_BYTES_MAX;
+use crate::limits::{COMPONENT_BYTES_MAX, UNKNOWN_IMPORTS_MAX};
+use crate::text::harmless;
 
 /// The contract that this host offers.
 pub(crate) const OFFERED: &str = "0.1.0";
@@ -12,11 +13,13 @@ pub(crate) const OFFERED: &str = "0.1.0";
 const PACKAGE: &str = "stepwell:workflow/";
 const INTERFACES: [&str; 5] = ["types", "step", "http", "context", "log"];
 const EXPORTS: [&str; 2] = ["describe", "run"];
-/// A component of this size that imports nothing of WASI was built with its toolchain's stubs.
-const STUBBED_BYTES_MIN: usize = 1 << 20;
+/// A component of this size carries a language's runtime, which asks for clock and random.
+const RUNTIME_BYTES_MIN: usize = 1 << 20;
+/// An import's name in a message, bytes.
+const NAME_BYTES_MAX: usize = 100;
 
 /// The parts of WASI that are linked.
-const WASI: [&str; 30] = [
+const WASI: [&str; 29] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
     "wasi:cli/stderr",
@@ -46,7 +49,6 @@ const WASI: [&str; 30] = [
     "wasi:sockets/tcp-create-socket",
     "wasi:sockets/udp",
     "wasi:sockets/udp-create-socket",
-    "wasi:sockets/network-types",
 ];
 
 /// What the outside of a component says.
@@ -69,10 +71,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Outside, LoadError> {
     }
     let (imports, exports) = names(bytes)?;
     let contract = contract(&imports)?;
-    let unknown: Vec<_> = imports.iter().filter(|name| !is_known(name)).cloned().collect();
-    if !unknown.is_empty() {
-        return Err(LoadError::UnknownImports(unknown));
-    }
+    unknown(&imports)?;
     let missing: Vec<_> = EXPORTS.into_iter().filter(|name| !exports.iter().any(|export| export == name)).collect();
     if !missing.is_empty() {
         return Err(LoadError::MissingExports(missing));
@@ -117,11 +116,25 @@ fn contract(imports: &[String]) -> Result<Option<String>, LoadError> {
     let mut wanted = None;
     for version in imports.iter().filter(|name| name.starts_with(PACKAGE)).map(|name| version_of(name)) {
         if !is_offered(version) {
-            return Err(LoadError::Newer { wanted: version.to_owned(), offered: OFFERED });
+            return Err(LoadError::Newer { wanted: harmless(version, NAME_BYTES_MAX), offered: OFFERED });
         }
         wanted = Some(version.to_owned());
     }
     Ok(wanted)
+}
+
+/// Refuses what is not linked, with the names.
+fn unknown(imports: &[String]) -> Result<(), LoadError> {
+    let unknown: Vec<_> = imports.iter().filter(|name| !is_known(name)).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let told = unknown.iter().take(UNKNOWN_IMPORTS_MAX);
+    let mut told: Vec<_> = told.map(|name| harmless(name, NAME_BYTES_MAX)).collect();
+    if let more @ 1.. = unknown.len() - told.len() {
+        told.push(format!("and {more} more"));
+    }
+    Err(LoadError::UnknownImports(told))
 }
 
 fn version_of(name: &str) -> &str {
@@ -154,15 +167,17 @@ fn is_known(import: &str) -> bool {
 }
 
 fn notes(size: usize, imports: &[String]) -> Vec<String> {
-    let mut notes = Vec::new();
-    if size >= STUBBED_BYTES_MIN && !imports.iter().any(|name| name.starts_with("wasi:")) {
-        notes.push(
-            "imports nothing of WASI although it carries a language's runtime: it was probably built with stubs, \
-             whose clock is the build's and whose random is constant; build it without"
-                .to_owned(),
-        );
+    let imported = |what: &str| imports.iter().any(|name| name.starts_with(what));
+    let wanted = [("clock", "wasi:clocks/monotonic-clock@"), ("random", "wasi:random/")];
+    let stubbed: Vec<_> = wanted.iter().filter(|(_, name)| !imported(name)).map(|(what, _)| *what).collect();
+    if size < RUNTIME_BYTES_MIN || stubbed.is_empty() {
+        return Vec::new();
     }
-    notes
+    vec![format!(
+        "imports no {} of WASI although it carries a language's runtime: if it was built with stubs, or with features \
+         disabled, its clock is the build's and its random constant; build it without",
+        stubbed.join(" and no ")
+    )]
 }
 
 #[cfg(test)]
@@ -218,5 +233,22 @@ mod tests {
         assert!(error.contains("stepwell:workflow/steps"), "{error}");
         let error = check(&component(&[], &["describe"])).unwrap_err().to_string();
         assert!(error.contains("exports run"), "{error}");
+    }
+
+    #[test]
+    fn a_flood_of_unknown_imports_is_told_in_few_words() {
+        let names: Vec<String> = (0..1000).map(|n| format!("evil:{}/a{n}", "x".repeat(500))).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let error = check(&component(&names, &EXPORTS)).unwrap_err().to_string();
+        assert!(error.ends_with("and 980 more") && error.len() < 4096, "{} bytes", error.len());
+    }
+
+    #[test]
+    fn what_may_be_stubbed_is_noted() {
+        let all = ["wasi:clocks/monotonic-clock@0.2.12", "wasi:random/insecure-seed@0.2.0"].map(str::to_owned);
+        assert!(notes(RUNTIME_BYTES_MIN, &all).is_empty() && notes(1000, &[]).is_empty());
+        let told = |imports: &[String]| notes(RUNTIME_BYTES_MIN, imports).remove(0);
+        assert!(told(&all[..1]).starts_with("imports no random of WASI"));
+        assert!(told(&[]).starts_with("imports no clock and no random of WASI"));
     }
 }

@@ -15,14 +15,17 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-use super::scan::{Found, Print, read, scan, stem};
+use super::scan::{Found, Print, plugin_name, read, scan, stem};
 use super::{FolderError, PluginSink, PluginState, PluginStatus, Plugins};
 use crate::component::LoadError;
-use crate::limits::{FILE_STABLE, FOLDER_DEBOUNCE, FOLDER_POLL};
+use crate::limits::{FILE_STABLE, FOLDER_DEBOUNCE, FOLDER_POLL, REASON_BYTES_MAX};
 use crate::runtime::Runtime;
+use crate::text::harmless;
 
 /// How often a file that does not parse is read again before it has failed: it may be half-written.
 const TRIES_MAX: u32 = 3;
+/// How often the folder is read until a start waits no longer for files that are never whole: 50 × 100 ms = 5 s.
+pub(super) const FIRST_TURNS_MAX: u32 = 50;
 
 /// The service. It owns the folder's state; others look through [`Plugins`].
 #[derive(Debug)]
@@ -33,8 +36,8 @@ pub struct PluginFolder {
     clock: Arc<dyn Clock>,
     plugins: Plugins,
     known: BTreeMap<String, Known>,
-    /// Not every file that was there at the start has been tried to its end.
-    first: bool,
+    /// Times that the folder was read; none once every file that was there at the start has been tried to its end.
+    first: Option<u32>,
 }
 
 /// What is known of one file.
@@ -44,6 +47,8 @@ struct Known {
     /// What was last tried.
     print: Option<Print>,
     tries: u32,
+    /// As what it was last seen while it was written to in its place.
+    seen: Option<Print>,
     /// The component in service.
     digest: Option<Digest>,
     /// The sink refused it: tried again once something else has changed.
@@ -58,6 +63,16 @@ enum Tried {
     /// Somebody else stands in its way.
     Refused(String),
     Failed(String),
+}
+
+impl Known {
+    /// Whether the file that was taken before is being written to in its place: half old and half new it may be
+    /// a component too. A file renamed into its place is whole.
+    fn is_written_to(&self, print: Print) -> bool {
+        self.digest.is_some()
+            && self.seen != Some(print)
+            && self.print.is_some_and(|old| old.is_of_the_same_file(print))
+    }
 }
 
 impl PluginFolder {
@@ -76,7 +91,7 @@ impl PluginFolder {
             return Err(FolderError::NotAFolder(folder));
         }
         fs::read_dir(&folder).map_err(|source| FolderError::Unreadable { path: folder.clone(), source })?;
-        Ok(Self { folder, runtime, sink, clock, plugins: Plugins::new(), known: BTreeMap::new(), first: true })
+        Ok(Self { folder, runtime, sink, clock, plugins: Plugins::new(), known: BTreeMap::new(), first: Some(0) })
     }
 
     /// A view of the files' states.
@@ -114,7 +129,7 @@ impl PluginFolder {
     }
 
     /// Reads the folder once and acts on it. Answers when to read it again.
-    async fn turn(&mut self) -> Duration {
+    pub(super) async fn turn(&mut self) -> Duration {
         let folder = self.folder.clone();
         let found = match tokio::task::spawn_blocking(move || scan(&folder)).await {
             Ok(Ok(found)) => found,
@@ -129,10 +144,13 @@ impl PluginFolder {
             again |= self.update(file).await;
         }
         let unfinished = again || self.known.values().any(|known| known.tries > 0);
-        if self.first && !unfinished {
-            self.first = false;
-            self.forget_former().await;
-            self.plugins.scanned();
+        if let Some(turns) = self.first {
+            let over = !unfinished || turns >= FIRST_TURNS_MAX;
+            self.first = (!over).then_some(turns + 1);
+            if over {
+                self.forget_former().await;
+                self.plugins.scanned();
+            }
         }
         if unfinished { FILE_STABLE } else { FOLDER_POLL }
     }
@@ -152,9 +170,9 @@ impl PluginFolder {
         self.may_try_refused(!missing.is_empty())
     }
 
-    /// Plugins of an earlier start whose files went away meanwhile.
+    /// Plugins of an earlier start whose files went away meanwhile. A file that cannot be taken is there.
     async fn forget_former(&self) {
-        let there: BTreeSet<_> = self.known.values().filter_map(|known| known.name.as_ref()).collect();
+        let there: BTreeSet<_> = self.known.keys().filter_map(|file| plugin_name(file).ok()).collect();
         for name in self.sink.in_service().await {
             if !there.contains(&name) {
                 info!(plugin = %name, "the plugin's file is gone since the last start");
@@ -178,27 +196,33 @@ impl PluginFolder {
     async fn update(&mut self, found: Found) -> bool {
         let (name, print) = match &found.plugin {
             Ok((name, print)) => (name.clone(), *print),
-            Err(reason) => {
-                self.known.entry(found.file.clone()).or_default();
-                self.tell(&found, PluginState::Failed { reason: reason.clone() });
-                return false;
-            }
+            Err(reason) => return self.skip(&found, reason.clone()),
         };
         if let Some(other) = self.other_of_name(&found.file, &name) {
-            self.known.entry(found.file.clone()).or_default();
-            self.tell(&found, PluginState::Failed { reason: format!("{other} makes the same plugin's name, {name}") });
-            return false;
+            return self.skip(&found, format!("{other} makes the same plugin's name, {name}"));
         }
         let known = self.known.entry(found.file.clone()).or_default();
         known.name = Some(name.clone());
         if known.print == Some(print) && known.tries == 0 {
             return false;
         }
+        if known.is_written_to(print) {
+            known.seen = Some(print);
+            return true;
+        }
         known.tries = if known.print == Some(print) { known.tries + 1 } else { 1 };
         known.print = Some(print);
         self.tell(&found, PluginState::Loading);
         let tried = self.load(&found.path, &name).await;
         self.note(&found, tried)
+    }
+
+    /// The file is not looked into as it is; once it is another, it is tried anew.
+    fn skip(&mut self, found: &Found, reason: String) -> bool {
+        let known = self.known.entry(found.file.clone()).or_default();
+        (known.print, known.tries) = (None, 0);
+        self.tell(found, PluginState::Failed { reason });
+        false
     }
 
     fn other_of_name(&self, file: &str, name: &PluginName) -> Option<String> {
@@ -250,7 +274,12 @@ impl PluginFolder {
         false
     }
 
+    /// Shows a state. Reasons may have text of the component in them.
     fn tell(&self, found: &Found, state: PluginState) {
+        let state = match state {
+            PluginState::Failed { reason } => PluginState::Failed { reason: harmless(&reason, REASON_BYTES_MAX) },
+            PluginState::Loading | PluginState::Ready => state,
+        };
         let known = self.known.get(&found.file);
         let name = known
             .and_then(|known| known.name.as_ref())

@@ -47,3 +47,6 @@ pub enum FolderError {
     #[error("the plugins folder {path} cannot be read: {source}")]
     Unreadable { path: PathBuf, source: std::io::Error },
 }
+
+#[cfg(test)]
+mod tests;

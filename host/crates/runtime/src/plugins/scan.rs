@@ -34,6 +34,11 @@ impl Print {
         let modified = (metadata.mtime(), metadata.mtime_nsec());
         Self { inode: metadata.ino(), size: metadata.size(), modified }
     }
+
+    /// Whether both are of one file, and not of two that had the same name one after the other.
+    pub(super) fn is_of_the_same_file(self, other: Self) -> bool {
+        self.inode == other.inode
+    }
 }
 
 /// The components in the folder, by their file names. Hidden files are somebody's unfinished ones.
@@ -75,7 +80,8 @@ fn look(folder: &Path, path: &Path, file: &str) -> Result<(PluginName, Print), S
     Ok((name, Print::of(&metadata)))
 }
 
-fn plugin_name(file: &str) -> Result<PluginName, String> {
+/// The plugin's name that a file's name makes.
+pub(super) fn plugin_name(file: &str) -> Result<PluginName, String> {
     let name = stem(file).replace('_', "-");
     name.parse().map_err(|bad| format!("the file's name makes no plugin's name: {bad}"))
 }

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use super::address::leads;
 use super::rate::Rates;
-use super::request::{Checked, Code, Incoming, Refused};
+use super::request::{Checked, Code, Incoming, Refused, is_of_the_connection};
 use crate::limits::{CONNECT_TIMEOUT, RESPONSE_BYTES_MAX, RESPONSE_HEADERS_MAX};
 use crate::threads::Guarded;
 
@@ -122,9 +122,11 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), Refused> {
     }
 }
 
+/// The headers as the guest is given them: not those that are about the connection, which ends here.
 fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes()))).collect()
+    let of_the_message = headers.iter().filter(|(name, _)| !is_of_the_connection(name));
+    of_the_message.map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes()))).collect()
 }
 
 async fn collect(response: &mut Response) -> Result<Bytes, Refused> {
@@ -173,6 +175,17 @@ mod tests {
         let found = addresses.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 0)).collect();
         let allowed = allowed(found, allow_private).map_err(|error| error.to_string())?;
         Ok(allowed.map(|address| address.ip().to_string()).collect())
+    }
+
+    #[test]
+    fn what_is_about_the_connection_does_not_reach_the_guest() {
+        let mut headers = HeaderMap::new();
+        for name in ["Connection", "keep-alive", "transfer-encoding", "proxy-authenticate", "X-Kept", "content-length"]
+        {
+            headers.append(http::HeaderName::from_bytes(name.as_bytes()).unwrap(), "1".parse().unwrap());
+        }
+        let names: Vec<_> = texts(&headers).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["x-kept", "content-length"]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use stepwell_engine::executor::{Calls, Exit, Stopped};
 
 use super::request::{Checked, Code, Incoming, Outgoing, Refused};
 use super::secret::{self, Masks};
-use super::{Egress, EgressRate, Grants, Origin};
+use super::{Egress, EgressRate, Grants, Origin, Place};
 use crate::guest::{Ending, Situation};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -41,8 +41,8 @@ impl Outbound {
         secret::placeholder(self.situation.seed(), name)
     }
 
-    /// Sends a request for the open attempt `token`.
-    pub(crate) async fn send(&self, token: u64, outgoing: Outgoing) -> Result<Incoming, Refused> {
+    /// Sends a request for the open attempt `token`, in its turn.
+    pub(crate) async fn send(&self, token: u64, outgoing: Outgoing, mut place: Place) -> Result<Incoming, Refused> {
         if self.situation.attempt().is_none_or(|attempt| attempt.token != token) {
             return Err(Code::NotInAStep.because("a request may leave inside a step only, for its open attempt"));
         }
@@ -54,10 +54,12 @@ impl Outbound {
             )));
         }
         let terms = self.granted(&mut request)?;
+        place.comes().await;
         if let Some(rate) = terms.rate {
             self.egress.rates.turn(&request.origin, rate).await;
         }
         let permit = self.answer(self.calls.permit(token)).await;
+        drop(place);
         add_key(&mut request.headers, &permit.key)?;
         let incoming = self.egress.perform(request, terms.allow_private).await?;
         Ok(terms.mask(incoming))
@@ -123,7 +125,12 @@ impl Terms {
         for (_, value) in &mut incoming.headers {
             *value = self.masks.text(std::mem::take(value));
         }
+        let length = incoming.body.len();
         incoming.body = self.masks.bytes(incoming.body);
+        if incoming.body.len() != length {
+            // The true length would tell that of the secret, and is no longer this body's.
+            incoming.set_length();
+        }
         incoming
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 use url_host::literal;
 
@@ -31,6 +31,16 @@ pub(crate) struct Incoming {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Bytes,
+}
+
+impl Incoming {
+    /// Makes `content-length` that of the body, where there is one.
+    pub(super) fn set_length(&mut self) {
+        let length = self.body.len().to_string();
+        for (_, value) in self.headers.iter_mut().filter(|(name, _)| name == CONTENT_LENGTH.as_str()) {
+            value.clone_from(&length);
+        }
+    }
 }
 
 /// Why there is no response.
@@ -137,22 +147,16 @@ fn checked_method(method: &str) -> Result<Method, Refused> {
     }
 }
 
-/// Headers that are the host's: they frame the message, name its destination, or speak to proxies.
+/// Headers that a guest must not set: they frame the message, name its destination, or are about the connection.
 fn is_of_the_host(name: &HeaderName) -> bool {
-    const OURS: [&str; 11] = [
-        "host",
-        "connection",
-        "keep-alive",
-        "transfer-encoding",
-        "content-length",
-        "te",
-        "trailer",
-        "upgrade",
-        "expect",
-        "http2-settings",
-        "forwarded",
-    ];
-    OURS.contains(&name.as_str()) || name.as_str().starts_with("proxy-")
+    const OURS: [&str; 5] = ["host", "content-length", "expect", "http2-settings", "forwarded"];
+    OURS.contains(&name.as_str()) || is_of_the_connection(name)
+}
+
+/// Headers that hold for one connection alone (RFC 9110, 7.6.1).
+pub(super) fn is_of_the_connection(name: &HeaderName) -> bool {
+    const HOP_BY_HOP: [&str; 6] = ["connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade"];
+    HOP_BY_HOP.contains(&name.as_str()) || name.as_str().starts_with("proxy-")
 }
 
 fn checked_headers(headers: Vec<(String, Vec<u8>)>) -> Result<HeaderMap, Refused> {

@@ -42,7 +42,7 @@ pub(crate) fn fill<'a>(
     }
 }
 
-/// Finds secrets, as they are and as they are usually written in URLs and base64.
+/// Finds secrets, as they are and as they are usually written in JSON, URLs and base64.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Masks(Vec<SecretString>);
 
@@ -55,7 +55,11 @@ impl Masks {
                 continue;
             }
             let encoded: String = form_urlencoded(text);
-            let spellings = [text.to_owned(), STANDARD.encode(text), URL_SAFE_NO_PAD.encode(text), encoded];
+            let in_json = text.replace('\\', "\\\\").replace('"', "\\\"");
+            // Some writers of JSON escape the slash too.
+            let slashed = in_json.replace('/', "\\/");
+            let mut spellings = vec![text.to_owned(), STANDARD.encode(text), URL_SAFE_NO_PAD.encode(text), encoded];
+            spellings.extend([in_json, slashed].into_iter().filter(|spelling| spelling != text));
             masks.extend(spellings.into_iter().map(SecretString::from));
         }
         Self(masks)
@@ -134,7 +138,7 @@ mod tests {
     fn echoes_are_masked_in_each_spelling() {
         let secret = SecretString::from("s3cr/et+key");
         let masks = Masks::of([("KEY", &secret)].into_iter());
-        for echo in ["s3cr/et+key", "czNjci9ldCtrZXk=", "czNjci9ldCtrZXk", "s3cr%2Fet%2Bkey"] {
+        for echo in ["s3cr/et+key", "czNjci9ldCtrZXk=", "czNjci9ldCtrZXk", "s3cr%2Fet%2Bkey", "s3cr\\/et+key"] {
             let masked = masks.bytes(format!("<{echo}><{echo}>").into());
             assert_eq!(masked, "<[redacted]><[redacted]>".as_bytes(), "{echo}");
             assert_eq!(masks.text(format!("a{echo}b")), "a[redacted]b");

@@ -7,16 +7,20 @@ use http_body_util::{BodyExt, Full, Limited};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::Outbound;
+use super::queue::Queue;
 use super::request::{Code, Incoming, Outgoing, Refused};
 use crate::limits::{REQUEST_BYTES_MAX, REQUEST_TIMEOUT_MAX};
 
 /// What wasmtime-wasi-http sends by. Without an activation everything is refused.
 #[derive(Debug)]
-pub(crate) struct WasiHooks(Option<Arc<Outbound>>);
+pub(crate) struct WasiHooks {
+    outbound: Option<Arc<Outbound>>,
+    queue: Queue,
+}
 
 impl WasiHooks {
-    pub(crate) const fn new(outbound: Option<Arc<Outbound>>) -> Self {
-        Self(outbound)
+    pub(crate) fn new(outbound: Option<Arc<Outbound>>) -> Self {
+        Self { outbound, queue: Queue::default() }
     }
 }
 
@@ -35,12 +39,14 @@ impl WasiHttpHooks for WasiHooks {
         options: Option<RequestOptions>,
         _trailing: Trailing,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let outbound = self.0.clone();
+        let outbound = self.outbound.clone();
+        // Several may be under way at once; their keys go by the order of these calls, on every attempt alike.
+        let place = self.queue.place();
         let token = outbound.as_ref().and_then(|outbound| outbound.situation.attempt()).map(|attempt| attempt.token);
         Box::new(async move {
             let (Some(outbound), Some(token)) = (outbound, token) else { return Err(Error::HttpRequestDenied) };
             let outgoing = outgoing(request, options).await?;
-            match outbound.send(token, outgoing).await {
+            match outbound.send(token, outgoing, place).await {
                 Ok(incoming) => incoming_response(incoming),
                 Err(refused) => Err(told(&outbound, refused)),
             }

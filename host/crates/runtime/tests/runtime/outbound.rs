@@ -131,6 +131,24 @@ async fn standard_wasi_http_takes_the_same_way() {
 }
 
 #[tokio::test]
+async fn requests_under_way_at_once_have_their_keys_in_the_order_of_their_calls() {
+    let server = Server::echoing().await;
+    let grants = GrantAll { allow_private: true, ..GrantAll::default() };
+    let bench = Bench::with(Grants::All(grants), |settings| settings.threads = 1);
+    // The second is asked for by the first config value, so it is known sooner that it may go.
+    let (first, second) = (format!("{}/first", server.url), format!("{}/second", server.url));
+    let localhost = first.replace("127.0.0.1", "localhost");
+    let play = bench.play("wasi_http_both", json!({"first": localhost, "second": second})).await;
+    play.session.set_var("SLOW_URL", &server.url);
+    play.session.set_var("BASE_URL", &server.url.replace("127.0.0.1", "localhost"));
+    assert_eq!(play.to_end(&bench.runtime).await.output(), json!(["200", "200"]));
+    for request in server.requests() {
+        let key = header(&request, "idempotency-key").unwrap();
+        assert_eq!(key.ends_with("/2"), request.starts_with("GET /second"), "{request}");
+    }
+}
+
+#[tokio::test]
 async fn redirects_are_answers_and_not_followed() {
     let server = Server::answering(
         "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/latest\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",

@@ -145,16 +145,14 @@ async fn filled() -> tempfile::TempDir {
 }
 
 #[tokio::test]
-async fn a_damaged_settings_file_is_a_clear_refusal() {
+async fn a_damaged_settings_file_is_a_database_made_anew() {
     let dir = filled().await;
     fs::write(dir.path().join("sled/conf"), "garbage".repeat(9)).unwrap();
-    let error = refusal(dir.path());
-    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
-    assert!(error.to_string().contains("set it aside"), "{error}");
+    assert!(opens_and_is_right(dir.path()).await);
 }
 
 #[tokio::test]
-async fn a_missing_database_is_not_taken_for_a_new_one() {
+async fn a_missing_database_is_made_anew_and_never_taken_for_a_new_one() {
     for missing in ["sled/db", "sled"] {
         let dir = filled().await;
         let path = dir.path().join(missing);
@@ -163,8 +161,13 @@ async fn a_missing_database_is_not_taken_for_a_new_one() {
         } else {
             fs::remove_file(path).unwrap()
         }
+        assert!(opens_and_is_right(dir.path()).await, "{missing}");
+        // With its log gone as well there is nothing to make it of.
+        fs::remove_dir_all(dir.path().join("sled")).unwrap();
+        fs::remove_dir_all(dir.path().join("log")).unwrap();
         let error = refusal(dir.path());
         assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains("set it aside"), "{error}");
     }
 }
 

@@ -1,7 +1,8 @@
 //! The data directory: its format, its lock, its files made durable.
 //!
-//! `FORMAT` names the format, `LOCK` keeps other processes out, `sled/` is the database, `components/`
-//! has components by digest. FORMAT says `(new)` until the database has been made, so that one which is
+//! `FORMAT` names the format, `LOCK` keeps other processes out, `log/` is the write-ahead log, `sled/` the
+//! database behind it, `snapshots/` what that is made anew from, `components/` has components by digest,
+//! `backups/` what was kept before an upgrade. FORMAT says `(new)` until the database has been made, so that one which is
 //! gone is never taken for one that was not there yet.
 
 use std::fs::{self, File, OpenOptions};
@@ -13,19 +14,31 @@ use rustix::fs::{FlockOperation, flock};
 use crate::error::OpenError;
 
 /// What a data directory of this version says in its FORMAT file.
-const FORMAT: &str = "stepwell-sled 1";
+const FORMAT: &str = "stepwell-sled 2";
 /// And before its database is made.
-const FORMAT_NEW: &str = "stepwell-sled 1 (new)";
+const FORMAT_NEW: &str = "stepwell-sled 2 (new)";
+/// The one before, which had no log: it is upgraded.
+const FORMAT_1: &str = "stepwell-sled 1";
 const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "LOCK";
 /// Of sled's own file with all its data.
 const DB_FILE: &str = "db";
 
+/// What a data directory is to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// Its database was never made.
+    New,
+    /// It was written by a version without a log.
+    WithoutLog,
+    Current,
+}
+
 /// A data directory that is this process's alone until this is dropped.
 #[derive(Debug)]
 pub(crate) struct DataDir {
     root: PathBuf,
-    is_new: bool,
+    age: Age,
     _lock: File,
 }
 
@@ -34,20 +47,19 @@ impl DataDir {
     pub(crate) fn open(root: &Path) -> Result<Self, OpenError> {
         fs::create_dir_all(root).map_err(|error| OpenError::io(root, error))?;
         let lock = lock(root)?;
-        let is_new = check_format(root)?;
+        let age = check_format(root)?;
         let components = root.join("components");
         fs::create_dir_all(&components).map_err(|error| OpenError::io(components, error))?;
-        Ok(Self { root: root.to_owned(), is_new, _lock: lock })
+        Ok(Self { root: root.to_owned(), age, _lock: lock })
     }
 
-    /// Whether its database was never made.
-    pub(crate) const fn is_new(&self) -> bool {
-        self.is_new
+    pub(crate) const fn age(&self) -> Age {
+        self.age
     }
 
-    /// Its database is made, durably.
+    /// All that belongs to the current format is there, durably.
     pub(crate) fn is_made(&mut self) -> Result<(), OpenError> {
-        self.is_new = false;
+        self.age = Age::Current;
         write_format(&self.root.join(FORMAT_FILE), FORMAT)
     }
 
@@ -57,6 +69,18 @@ impl DataDir {
 
     pub(crate) fn database(&self) -> PathBuf {
         self.root.join("sled")
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.root.join("log")
+    }
+
+    pub(crate) fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
+    }
+
+    pub(crate) fn backups(&self) -> PathBuf {
+        self.root.join("backups")
     }
 
     pub(crate) fn components(&self) -> PathBuf {
@@ -104,19 +128,20 @@ fn lock(root: &Path) -> Result<File, OpenError> {
     Ok(file)
 }
 
-/// Refuses a format that is not known. Answers whether the directory is new, and says so in it.
-fn check_format(root: &Path) -> Result<bool, OpenError> {
+/// Refuses a format that is not known. Answers what the directory is, and says so in one that is new.
+fn check_format(root: &Path) -> Result<Age, OpenError> {
     let path = root.join(FORMAT_FILE);
     match fs::read_to_string(&path) {
-        Ok(found) if found.trim() == FORMAT => Ok(false),
-        Ok(found) if found.trim() == FORMAT_NEW => Ok(true),
+        Ok(found) if found.trim() == FORMAT => Ok(Age::Current),
+        Ok(found) if found.trim() == FORMAT_NEW => Ok(Age::New),
+        Ok(found) if found.trim() == FORMAT_1 => Ok(Age::WithoutLog),
         Ok(found) => {
             let found = found.trim().chars().take(64).collect();
             Err(OpenError::Format { dir: root.to_owned(), found, known: FORMAT.to_owned() })
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound && !root.join("sled").exists() => {
             write_format(&path, FORMAT_NEW)?;
-            Ok(true)
+            Ok(Age::New)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(OpenError::Damaged { dir: root.to_owned(), reason: "it has a database but no FORMAT file".to_owned() })
@@ -166,9 +191,9 @@ mod tests {
     #[test]
     fn a_newer_format_is_refused_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(FORMAT_FILE), "stepwell-sled 2\n").unwrap();
+        fs::write(dir.path().join(FORMAT_FILE), "stepwell-sled 3\n").unwrap();
         let message = DataDir::open(dir.path()).unwrap_err().to_string();
-        assert!(message.contains("stepwell-sled 2") && message.contains("start the version"), "{message}");
+        assert!(message.contains("stepwell-sled 3") && message.contains("start the version"), "{message}");
         assert!(!dir.path().join("sled").exists());
     }
 

@@ -25,6 +25,17 @@ pub enum OpenError {
     )]
     Format { dir: PathBuf, found: String, known: String },
     #[error(
+        "the log cannot be used: {0}; set the data directory aside (do not delete it) and restore a backup in its place"
+    )]
+    Log(stepwell_log::Error),
+    /// The log does not reach back to where the database is.
+    #[error(
+        "the database is behind its log: {0}; set the data directory aside (do not delete it) and restore a backup in its place"
+    )]
+    Behind(stepwell_log::Error),
+    #[error("frame {frame} of the log in {} cannot be read: {reason}; start the version that wrote it", dir.display())]
+    Frame { dir: PathBuf, frame: u64, reason: String },
+    #[error(
         "the data directory {} is damaged ({reason}): set it aside (do not delete it) and restore a backup in its place",
         dir.display()
     )]
@@ -34,6 +45,16 @@ pub enum OpenError {
         dir.display()
     )]
     TookTooLong { dir: PathBuf, seconds: u64 },
+}
+
+impl From<stepwell_log::Error> for OpenError {
+    fn from(error: stepwell_log::Error) -> Self {
+        match error {
+            stepwell_log::Error::Io { path, error } => Self::io(path, error),
+            gap @ stepwell_log::Error::Gap { .. } => Self::Behind(gap),
+            other => Self::Log(other),
+        }
+    }
 }
 
 impl OpenError {
@@ -50,6 +71,15 @@ pub(crate) enum Trouble {
     Failed(String),
     /// This one thing cannot be read; the rest can.
     Damaged { what: String, reason: String },
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Failed(reason) => f.write_str(reason),
+            Self::Damaged { what, reason } => write!(f, "{what} is damaged: {reason}"),
+        }
+    }
 }
 
 impl From<sled::Error> for Trouble {

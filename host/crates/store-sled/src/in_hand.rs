@@ -6,6 +6,7 @@ use std::sync::Arc;
 use stepwell_core::RunId;
 use stepwell_store::Lease;
 
+use crate::layers::Layer;
 use crate::shared::Shared;
 
 /// Runs that are claimed for somebody who does not have them yet.
@@ -14,15 +15,21 @@ pub(crate) struct InHand {
     shared: Arc<Shared>,
     lease: Lease,
     runs: Vec<RunId>,
+    speculative: Layer,
 }
 
 impl InHand {
-    pub(crate) fn new(shared: Arc<Shared>, lease: Lease, runs: Vec<RunId>) -> Self {
-        Self { shared, lease, runs }
+    /// With those of their rows that are not durable yet, as the writer has them.
+    pub(crate) fn new(shared: Arc<Shared>, lease: Lease, runs: Vec<RunId>, speculative: Layer) -> Self {
+        Self { shared, lease, runs, speculative }
     }
 
     pub(crate) fn runs(&self) -> &[RunId] {
         &self.runs
+    }
+
+    pub(crate) fn take_speculative(&mut self) -> Layer {
+        std::mem::take(&mut self.speculative)
     }
 
     /// They are there.

@@ -11,6 +11,8 @@ pub(crate) type Key = Vec<u8>;
 
 /// What the store knows of itself, such as the epoch of the last lease.
 pub(crate) const META: &[u8] = b"M";
+/// Which frame of the log the rows are as of; in sled alone, and never in a layer.
+pub(crate) const APPLIED: &[u8] = b"A";
 /// How many runs and events there are.
 pub(crate) const COUNTS: &[u8] = b"N";
 /// Plugins by name.
@@ -22,13 +24,13 @@ pub(crate) const ENTRIES: u8 = b'J';
 /// Events by id, each with the ids of its runs.
 pub(crate) const EVENTS: u8 = b'E';
 /// Deliveries by source and sender's id.
-const DELIVERIES: u8 = b'D';
+pub(crate) const DELIVERIES: u8 = b'D';
 /// Due rows by queue, time, kind and run.
 pub(crate) const DUE: u8 = b'Q';
 /// Runs by workflow.
-const RUNS_BY_WORKFLOW: u8 = b'W';
+pub(crate) const RUNS_BY_WORKFLOW: u8 = b'W';
 /// Runs by status, of those statuses that few runs have.
-const RUNS_BY_STATUS: u8 = b'S';
+pub(crate) const RUNS_BY_STATUS: u8 = b'S';
 /// Parts of values that are too large for one key, by its key and their place.
 const CHUNKS: u8 = b'C';
 
@@ -115,6 +117,15 @@ pub(crate) fn due_of(rest: &[u8]) -> Option<Due> {
 
 pub(crate) fn chunk(of: &[u8], index: u32) -> Key {
     key(CHUNKS, &[of, &index.to_be_bytes()])
+}
+
+pub(crate) fn is_chunk(key: &[u8]) -> bool {
+    key.first() == Some(&CHUNKS)
+}
+
+/// What these rows and their chunks begin with.
+pub(crate) fn with_chunks(rows: impl IntoIterator<Item = Key>) -> Vec<Key> {
+    rows.into_iter().flat_map(|row| [key(CHUNKS, &[&row]), row]).collect()
 }
 
 /// The id at the end of a key.

@@ -1,9 +1,14 @@
 //! The embedded store, on sled: the only crate that names it.
 //!
-//! One thread writes (`writer`), one makes it durable (`sync`), reads go beside both and wait until what
-//! they have seen is durable. Everything is in one tree (`keys`), every value in a checked envelope
-//! (`envelope`), every group of elements in one batch. Nothing here decides what a run becomes.
+//! One thread decides (`writer`), one makes it durable in the log (`commit`), one gives it to sled behind
+//! them (`checkpoint`); what is on the way is in memory (`layers`). Reads go beside all three and see what
+//! is durable (`view`). Everything is in one tree (`keys`), every value in a checked envelope (`envelope`),
+//! every group of elements in one frame (`payload`). A database that does not open is made anew from a
+//! snapshot and the log (`recovery`). Nothing here decides what a run becomes.
 
+mod backup;
+mod checkpoint;
+mod commit;
 mod components;
 mod dir;
 mod due;
@@ -12,20 +17,27 @@ mod error;
 mod in_flight;
 mod in_hand;
 mod keys;
+mod known;
+mod layers;
 mod limits;
 mod model;
+pub mod offline;
 mod open;
+mod payload;
 mod progress;
 mod read;
+mod recovery;
 mod rows;
 mod shared;
+mod snapshot;
 mod store;
-mod sync;
+mod view;
 mod writer;
 
 pub use error::OpenError;
 pub use in_flight::InFlight;
 pub use open::Options;
-pub use store::SledStore;
+pub use snapshot::Error as BackupError;
 #[doc(hidden)]
-pub use sync::SyncFile;
+pub use stepwell_log::SyncFile;
+pub use store::SledStore;

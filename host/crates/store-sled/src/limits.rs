@@ -7,10 +7,29 @@ use std::time::Duration;
 /// it is split, one more that is put, and up to 3 of each page that is merged into it meanwhile:
 /// 128 KiB / (4 KiB + key) = 31 values, room for four such merges.
 pub(crate) const VALUE_BYTES_MAX: usize = 4 << 10;
-/// Rows of one group that wait in memory, bytes; more are given to sled in several batches.
+/// Rows of one group that wait in memory, bytes; more are handed over in several groups.
 pub(crate) const GROUP_BYTES_MAX: usize = 16 << 20;
-/// Elements that are applied and wait for a sync; the writer waits when there are more.
-pub(crate) const UNSYNCED_MAX: u64 = 4 * stepwell_store::limits::GROUP_MAX as u64;
+/// Bytes that wait for the frame after the one that is being synced; the writer waits when there are more.
+/// With a group over that it is 32 MiB, a quarter of what a frame may have.
+pub(crate) const QUEUED_BYTES_MAX: usize = 16 << 20;
+/// And elements.
+pub(crate) const QUEUED_ELEMENTS_MAX: u64 = 4 * stepwell_store::limits::GROUP_MAX as u64;
+/// How long nothing comes before it is noted beside the log how far it is durable: one more sync then.
+pub(crate) const IDLE_BEFORE_SEAL: Duration = Duration::from_millis(100);
+/// Durable bytes in memory from which on a checkpoint is made: at 2 kB a run that comes and ends, 8,000 runs.
+pub(crate) const CHECKPOINT_BYTES: usize = 16 << 20;
+/// Durable bytes in memory at which commits wait for a checkpoint. While a snapshot is taken they grow by
+/// the write rate: at 10 MB/s, for 6 s.
+pub(crate) const DURABLE_BYTES_MAX: usize = 64 << 20;
+/// A checkpoint is made at least so often, while anything is written at all.
+pub(crate) const CHECKPOINT_AGE: Duration = Duration::from_secs(30);
+/// Bytes that a checkpoint gives to sled at once.
+pub(crate) const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes of log after which a snapshot is taken, unless the last snapshot was larger. With two kept, the
+/// log has at most three times so much.
+pub(crate) const SNAPSHOT_EVERY_BYTES: u64 = 256 << 20;
+/// Snapshots that are kept: one may turn out to be damaged.
+pub(crate) const SNAPSHOTS_KEPT: usize = 2;
 /// Due rows of one queue in memory: 4096 x about 60 bytes = 250 KiB.
 pub(crate) const WINDOW_MAX: usize = 4096;
 /// Due rows read at once when a queue's window is empty; also what is kept of a window cut for its size.

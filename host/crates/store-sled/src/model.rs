@@ -31,6 +31,12 @@ pub(crate) struct MetaRow {
     pub(crate) forgotten: Option<EventId>,
 }
 
+/// Which frame of the log sled is as of.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct AppliedRow {
+    pub(crate) frame: u64,
+}
+
 /// How many there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -1,121 +1,233 @@
-//! Opening: the database under a watchdog, in a thread of its own, because a damaged one may panic or
-//! hang, and what the writer needs to know before it starts.
+//! Opening: the database, under a watchdog in a thread of its own, because a damaged one may panic or hang;
+//! the log over it; and what the writer needs to know before it starts. A database that is not fit is made
+//! anew, once (`recovery`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use stepwell_core::Registry;
-use stepwell_core::registry::Plugin;
-use tracing::{error, warn};
+use stepwell_log::{Log, SyncFile};
+use tracing::info;
 
-use crate::dir::DataDir;
-use crate::due::Queues;
+use crate::checkpoint::applied;
+use crate::dir::{Age, DataDir};
 use crate::error::{OpenError, Trouble};
 use crate::keys;
-use crate::limits::{CACHE_BYTES_DEFAULT, CACHE_BYTES_MAX, OPEN_LIMIT_DEFAULT, SLED_FLUSH_EVERY_MS};
-use crate::model::{CountsRow, MetaRow};
-use crate::rows::{Applied, Put, Rows, Source, decode};
+use crate::known::Known;
+use crate::layers::{Group, Layers};
+use crate::limits::{
+    CACHE_BYTES_DEFAULT, CACHE_BYTES_MAX, CHECKPOINT_BYTES, OPEN_LIMIT_DEFAULT, SLED_FLUSH_EVERY_MS,
+    SNAPSHOT_EVERY_BYTES,
+};
+use crate::model::MetaRow;
+use crate::payload;
+use crate::recovery;
+use crate::rows::{Put, Rows};
+use crate::snapshot::Snapshots;
+use crate::view::View;
 
 /// What may be configured.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Memory for sled's cache: 64 MiB unless told, 256 MiB at most.
     pub cache_bytes: u64,
-    /// How long opening may take before it is given up.
+    /// How long opening may take before the database is given up, and made anew from snapshot and log.
     pub open_limit: Duration,
+    /// Bytes that the log has before the database, and that memory holds, before a checkpoint is made.
+    pub checkpoint_bytes: usize,
+    /// Bytes of log after which a snapshot is taken.
+    pub snapshot_bytes: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: CACHE_BYTES_DEFAULT, open_limit: OPEN_LIMIT_DEFAULT }
+        Self {
+            cache_bytes: CACHE_BYTES_DEFAULT,
+            open_limit: OPEN_LIMIT_DEFAULT,
+            checkpoint_bytes: CHECKPOINT_BYTES,
+            snapshot_bytes: SNAPSHOT_EVERY_BYTES,
+        }
     }
 }
 
-/// An open database and what the writer has to know of it.
+/// An open store and what the writer has to know of it.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) dir: DataDir,
     pub(crate) db: sled::Db,
     pub(crate) known: Known,
+    pub(crate) layers: Arc<Layers>,
+    pub(crate) log: Log,
+    pub(crate) snapshots: Snapshots,
+    /// Whether nothing that is kept leads to what there is now, so that a snapshot must.
+    pub(crate) wants_snapshot: bool,
 }
 
-/// What the writer keeps in memory.
+/// A database and the frame of the log that it is as of.
 #[derive(Debug)]
-pub(crate) struct Known {
-    pub(crate) meta: MetaRow,
-    pub(crate) counts: CountsRow,
-    pub(crate) registry: Registry,
-    pub(crate) queues: Queues,
+pub(crate) struct Database {
+    pub(crate) db: sled::Db,
+    pub(crate) applied: u64,
 }
 
-/// Opens the database of this directory. A thread that does not come back keeps the directory locked.
-pub(crate) fn open(dir: DataDir, options: Options) -> Result<Opened, OpenError> {
-    let root = dir.root().to_owned();
-    let (sender, receiver) = mpsc::sync_channel(1);
-    let opening = thread::Builder::new().name("store-open".to_owned()).spawn(move || {
-        let root = dir.root().to_owned();
-        let opened = catch_unwind(AssertUnwindSafe(|| open_here(dir, options)));
-        let opened = opened.unwrap_or_else(|_| Err(damaged(root, "the database panicked while it was opened")));
-        // Nobody is there to hear of it once the time is up.
-        let _ = sender.send(opened);
+/// Opens a data directory.
+pub(crate) fn open(mut dir: DataDir, options: Options, sync: &SyncFile) -> Result<Opened, OpenError> {
+    let not_usable = |error| OpenError::io(dir.snapshots(), error);
+    let mut snapshots = Snapshots::open(&dir.snapshots(), options.snapshot_bytes).map_err(not_usable)?;
+    if dir.age() == Age::Current && !stepwell_log::exists(&dir.log()) {
+        return Err(damaged(dir.root(), "its log is gone"));
+    }
+    let found = database(&dir, options).and_then(|database| {
+        if dir.age() == Age::WithoutLog {
+            recovery::keep_before_upgrade(&dir, &database.db)?;
+        }
+        with_log(&dir, database, options, sync)
     });
-    if let Err(error) = opening {
-        return Err(OpenError::io(root, error));
-    }
-    match receiver.recv_timeout(options.open_limit) {
-        Ok(opened) => opened,
-        Err(_) => Err(OpenError::TookTooLong { dir: root, seconds: options.open_limit.as_secs() }),
-    }
-}
-
-fn open_here(mut dir: DataDir, options: Options) -> Result<Opened, OpenError> {
-    if !dir.is_new() && !dir.database_exists() {
-        return Err(damaged(dir.root().to_owned(), "its database is gone"));
-    }
-    let db = open_sled(&dir, options)?;
-    let root = dir.root().to_owned();
-    if dir.is_new() {
-        make(&db).map_err(|trouble| refused(root.clone(), trouble))?;
-    }
+    let (parts, is_rebuilt) = match found {
+        Ok(parts) => (parts, false),
+        Err(refusal) if dir.age() == Age::Current && is_of_the_database(&refusal) => {
+            let database = recovery::rebuild(&dir, &mut snapshots, options, &refusal)?;
+            let rebuilt = with_log(&dir, database, options, sync);
+            (rebuilt.map_err(|error| recovery::in_vain(&dir, &refusal, &error))?, true)
+        }
+        Err(refusal) => return Err(refusal),
+    };
     dir.sync()?;
-    if dir.is_new() {
+    if dir.age() != Age::Current {
         dir.is_made()?;
     }
-    let known = known(&db).map_err(|trouble| refused(root, trouble))?;
-    Ok(Opened { dir, db, known })
+    let Parts { db, known, layers, log, is_whole } = parts;
+    // A rebuild needs every frame after a snapshot, or all that there ever were.
+    let has_a_base = is_whole && log.segments.first() <= snapshots.newest().saturating_add(1);
+    Ok(Opened { dir, db, known, layers, log, snapshots, wants_snapshot: is_rebuilt || !has_a_base })
+}
+
+/// What is there once the log was read.
+struct Parts {
+    db: sled::Db,
+    known: Known,
+    layers: Arc<Layers>,
+    log: Log,
+    is_whole: bool,
+}
+
+/// Whether another database could do better.
+fn is_of_the_database(refusal: &OpenError) -> bool {
+    match refusal {
+        OpenError::Damaged { .. } | OpenError::TookTooLong { .. } | OpenError::Behind(_) => true,
+        OpenError::Locked { .. }
+        | OpenError::NotUsable { .. }
+        | OpenError::Full { .. }
+        | OpenError::Format { .. }
+        | OpenError::Frame { .. }
+        | OpenError::Log(_) => false,
+    }
+}
+
+/// Opens the database, or makes it in a directory that never had one.
+fn database(dir: &DataDir, options: Options) -> Result<Database, OpenError> {
+    let is_new = dir.age() == Age::New;
+    if !is_new && !dir.database_exists() {
+        return Err(damaged(dir.root(), "its database is gone"));
+    }
+    open_database(dir, options, is_new)
+}
+
+/// Opens the database, made if need be. A thread that does not come back keeps its files open.
+pub(crate) fn open_database(dir: &DataDir, options: Options, make_it: bool) -> Result<Database, OpenError> {
+    let (root, path) = (dir.root().to_owned(), dir.database());
+    guarded(dir.root(), options.open_limit, move || {
+        let db = open_sled(&root, &path, options)?;
+        if make_it {
+            make(&db).map_err(|trouble| refused(&root, trouble))?;
+        }
+        let applied = applied(&db).map_err(|trouble| refused(&root, trouble))?;
+        Ok(Database { db, applied })
+    })
+}
+
+/// Does something with the database in a thread of its own, for so long at the most.
+fn guarded<T: Send + 'static>(
+    root: &Path,
+    limit: Duration,
+    work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
+) -> Result<T, OpenError> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let dir = root.to_owned();
+    let working = thread::Builder::new().name("store-open".to_owned()).spawn(move || {
+        let done = catch_unwind(AssertUnwindSafe(work));
+        let done = done.unwrap_or_else(|_| Err(damaged(&dir, "the database panicked while it was opened")));
+        // Nobody is there to hear of it once the time is up.
+        let _ = sender.send(done);
+    });
+    if let Err(error) = working {
+        return Err(OpenError::io(root, error));
+    }
+    match receiver.recv_timeout(limit) {
+        Ok(done) => done,
+        Err(_) => Err(OpenError::TookTooLong { dir: root.to_owned(), seconds: limit.as_secs() }),
+    }
+}
+
+/// Reads the log over the database, and what the writer has to know.
+fn with_log(dir: &DataDir, database: Database, options: Options, sync: &SyncFile) -> Result<Parts, OpenError> {
+    let Database { db, applied } = database;
+    let mut group = Group::default();
+    let mut replay = |frame: stepwell_log::Frame<'_>| {
+        let said = payload::replay(frame.payload, &mut group);
+        said.map_err(|reason| OpenError::Frame { dir: dir.log(), frame: frame.number, reason })
+    };
+    let opened = stepwell_log::open::<OpenError>(&dir.log(), applied, Arc::clone(sync), &mut replay)?;
+    let recovery = opened.recovery;
+    if recovery.replayed > 0 {
+        info!(frames = recovery.replayed, rows = group.layer.len(), "replayed the log");
+    }
+    let layers = Arc::new(Layers::default());
+    {
+        let mut durable = layers.durable_mut();
+        (durable.active, durable.frame) = (group, recovery.last);
+    }
+    let (theirs, of, root) = (Arc::clone(&layers), db.clone(), dir.root().to_owned());
+    let known = guarded(dir.root(), options.open_limit, move || {
+        let durable = theirs.durable();
+        Known::of(&View { layers: vec![&durable.active.layer], db: &of }).map_err(|trouble| refused(&root, trouble))
+    })?;
+    Ok(Parts { db, known, layers, log: opened.log, is_whole: recovery.is_whole })
 }
 
 /// Puts the row that every database has.
-fn make(db: &sled::Db) -> Result<(), Trouble> {
-    let mut rows = Rows::new(db.clone());
+pub(crate) fn make(db: &sled::Db) -> Result<(), Trouble> {
+    let mut rows = Rows::new(db.clone(), Arc::default());
     rows.put_new(Put::new(keys::META.to_vec(), &MetaRow::default())?);
-    if let Some(batch) = rows.take_batch() {
-        db.apply_batch(batch)?;
-        db.flush()?;
+    for (key, value) in rows.take().into_iter().flat_map(|group| group.layer) {
+        if let Some(value) = value {
+            db.insert(key, value)?;
+        }
     }
+    db.flush()?;
     Ok(())
 }
 
-fn refused(dir: PathBuf, trouble: Trouble) -> OpenError {
+fn refused(root: &Path, trouble: Trouble) -> OpenError {
     match trouble {
-        Trouble::Failed(reason) => damaged(dir, &reason),
-        Trouble::Damaged { what, reason } => damaged(dir, &format!("{what}: {reason}")),
+        Trouble::Failed(reason) => damaged(root, &reason),
+        Trouble::Damaged { what, reason } => damaged(root, &format!("{what}: {reason}")),
     }
 }
 
-fn damaged(dir: PathBuf, reason: &str) -> OpenError {
-    OpenError::Damaged { dir, reason: reason.to_owned() }
+pub(crate) fn damaged(root: &Path, reason: &str) -> OpenError {
+    OpenError::Damaged { dir: root.to_owned(), reason: reason.to_owned() }
 }
 
-fn open_sled(dir: &DataDir, options: Options) -> Result<sled::Db, OpenError> {
+fn open_sled(root: &Path, path: &Path, options: Options) -> Result<sled::Db, OpenError> {
     /// sled's own threads hold its lock for a moment after a close. Ours says that nobody else has it.
     const TRIES: u32 = 400;
     const PAUSE: Duration = Duration::from_millis(5);
     let config = sled::Config::new()
-        .path(dir.database())
+        .path(path)
         .mode(sled::Mode::HighThroughput)
         .cache_capacity(options.cache_bytes.min(CACHE_BYTES_MAX))
         .flush_every_ms(Some(SLED_FLUSH_EVERY_MS));
@@ -124,7 +236,7 @@ fn open_sled(dir: &DataDir, options: Options) -> Result<sled::Db, OpenError> {
         match config.open() {
             Ok(db) => return Ok(db),
             Err(error) if is_locked(&error) && tries < TRIES => thread::sleep(PAUSE),
-            Err(error) => return Err(refusal(dir, error)),
+            Err(error) => return Err(refusal(root, path, error)),
         }
         tries += 1;
     }
@@ -134,82 +246,14 @@ fn is_locked(error: &sled::Error) -> bool {
     matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
 }
 
-fn refusal(dir: &DataDir, error: sled::Error) -> OpenError {
+fn refusal(root: &Path, path: &Path, error: sled::Error) -> OpenError {
     use std::io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
-    let root = dir.root().to_owned();
     match error {
         sled::Error::Io(error) if matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof) => {
             damaged(root, &error.to_string())
         }
-        sled::Error::Io(error) => OpenError::io(dir.database(), error),
+        sled::Error::Io(error) => OpenError::io(path, error),
         sled::Error::Corruption { .. } => damaged(root, "the database's checksums do not match"),
         other => damaged(root, &other.to_string()),
     }
-}
-
-fn known(db: &sled::Db) -> Result<Known, Trouble> {
-    let rows = Applied(db);
-    let empty = || Trouble::Failed("its database is empty, though it was not".to_owned());
-    let meta = rows.row::<MetaRow>(keys::META)?.ok_or_else(empty)?;
-    Ok(Known { meta, counts: counts(&rows)?, registry: registry(&rows)?, queues: queues(db)? })
-}
-
-fn counts(rows: &Applied<'_>) -> Result<CountsRow, Trouble> {
-    match rows.row(keys::COUNTS) {
-        Ok(counts) => Ok(counts.unwrap_or_default()),
-        Err(Trouble::Damaged { reason, .. }) => {
-            warn!(reason, "the counters are damaged: counting all rows again");
-            count_all(rows)
-        }
-        Err(failed @ Trouble::Failed(_)) => Err(failed),
-    }
-}
-
-fn count_all(rows: &Applied<'_>) -> Result<CountsRow, Trouble> {
-    let mut counts = CountsRow::default();
-    for row in rows.0.scan_prefix([keys::RUNS]) {
-        let (key, value) = row?;
-        let run = rows.body_of(&key, &value).and_then(|body| decode::<stepwell_core::Run>(&key, &body));
-        match run {
-            Ok(run) => counts.moved(None, run.status()),
-            Err(Trouble::Damaged { what, reason }) => error!(what, reason, "not counted"),
-            Err(failed @ Trouble::Failed(_)) => return Err(failed),
-        }
-    }
-    for row in rows.0.scan_prefix([keys::EVENTS]).keys() {
-        row?;
-        counts.events += 1;
-    }
-    Ok(counts)
-}
-
-/// The registry as these rows have it. A damaged plugin is left out: its file will be registered again.
-pub(crate) fn registry(rows: &Applied<'_>) -> Result<Registry, Trouble> {
-    let mut registry = Registry::default();
-    for row in rows.0.scan_prefix([keys::PLUGINS]) {
-        let (key, value) = row?;
-        let plugin = rows.body_of(&key, &value).and_then(|body| decode::<Plugin>(&key, &body));
-        match plugin {
-            Ok(plugin) => registry.put(plugin),
-            Err(Trouble::Damaged { what, reason }) => error!(what, reason, "left out of the registry"),
-            Err(failed @ Trouble::Failed(_)) => return Err(failed),
-        }
-    }
-    Ok(registry)
-}
-
-/// The queues that have rows: one seek each.
-fn queues(db: &sled::Db) -> Result<Queues, Trouble> {
-    let mut queues = Queues::default();
-    let end = keys::behind(&[keys::DUE]);
-    let mut from = vec![keys::DUE];
-    while let Some(row) = db.range(from.clone()..end.clone()).next() {
-        let (key, _) = row?;
-        let Some(queue) = keys::queue_of(&key) else {
-            return Err(Trouble::Damaged { what: keys::describe(&key), reason: "it is no due row".to_owned() });
-        };
-        from = keys::queue_end(&queue);
-        queues.found(queue);
-    }
-    Ok(queues)
 }

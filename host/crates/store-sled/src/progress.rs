@@ -2,18 +2,14 @@
 //! failed or is closed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use stepwell_store::{Error, Sequence};
 use tokio::sync::watch;
 use tracing::error;
 
-/// Shared between the writer, the syncer and everybody who waits for them.
+/// Shared between the store's threads and everybody who waits for them.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    /// The sequence of the last batch that sled was given: a read that has seen sled's state has seen
-    /// nothing later than what this says afterwards.
-    applying: AtomicU64,
     state: watch::Sender<State>,
 }
 
@@ -40,17 +36,7 @@ impl End {
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        Self { applying: AtomicU64::new(0), state: watch::Sender::default() }
-    }
-
-    /// A batch with everything up to `sequence` is about to be visible.
-    pub(crate) fn applying(&self, sequence: u64) {
-        self.applying.store(sequence, Ordering::SeqCst);
-    }
-
-    /// What must be durable before what was read until now may be shown.
-    pub(crate) fn visible(&self) -> Sequence {
-        Sequence(self.applying.load(Ordering::SeqCst))
+        Self { state: watch::Sender::default() }
     }
 
     pub(crate) fn durable(&self, sequence: u64) {

@@ -1,15 +1,16 @@
-//! Rows: bodies under keys, whole or in chunks, read from sled alone or through what the writer has not
-//! yet given to it.
+//! Rows: bodies under keys, whole or in chunks, as a reader sees them or as the writer has them.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sled::{Batch, IVec};
+use sled::IVec;
 
 use crate::envelope::{BODY_BYTES_MAX, Chunked, Shape, seal, unseal};
 use crate::error::Trouble;
 use crate::keys::{self, Key};
+use crate::layers::{Group, Layer, Layers};
+use crate::view::View;
 
 /// Where values are read from.
 pub(crate) trait Source {
@@ -66,13 +67,9 @@ pub(crate) fn encode<T: Serialize>(key: &[u8], row: &T) -> Result<Vec<u8>, Troub
     serde_json::to_vec(row).map_err(|error| Trouble::unwritable(keys::describe(key), &error))
 }
 
-/// What sled has: the state after some whole number of batches.
-#[derive(Debug)]
-pub(crate) struct Applied<'a>(pub(crate) &'a sled::Db);
-
-impl Source for Applied<'_> {
+impl Source for View<'_> {
     fn value(&self, key: &[u8]) -> Result<Option<IVec>, Trouble> {
-        Ok(self.0.get(key)?)
+        self.get(key)
     }
 }
 
@@ -90,35 +87,66 @@ impl Put {
     }
 }
 
-/// The rows as the writer has them: sled, and over it what the current group puts and deletes.
+/// The rows as the writer has them: all layers and sled, and over them what the current group puts and
+/// deletes.
 #[derive(Debug)]
 pub(crate) struct Rows {
     db: sled::Db,
-    pending: BTreeMap<Key, Option<IVec>>,
-    pending_bytes: usize,
+    layers: Arc<Layers>,
+    pending: Group,
 }
 
 impl Source for Rows {
     fn value(&self, key: &[u8]) -> Result<Option<IVec>, Trouble> {
-        match self.pending.get(key) {
+        match self.pending.layer.get(key) {
             Some(pending) => Ok(pending.clone()),
-            None => Ok(self.db.get(key)?),
+            None => self.below(|view| view.get(key)),
         }
     }
 }
 
 impl Rows {
-    pub(crate) const fn new(db: sled::Db) -> Self {
-        Self { db, pending: BTreeMap::new(), pending_bytes: 0 }
+    pub(crate) fn new(db: sled::Db, layers: Arc<Layers>) -> Self {
+        Self { db, layers, pending: Group::default() }
     }
 
-    pub(crate) const fn db(&self) -> &sled::Db {
-        &self.db
+    /// Looks at the state with all that was handed over, but not what is pending.
+    fn below<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
+        let pipeline = self.layers.pipeline();
+        let durable = self.layers.durable();
+        let mut layers = vec![&pipeline.queued.layer];
+        layers.extend(pipeline.in_flight.as_deref().map(|group| &group.layer));
+        layers.push(&durable.active.layer);
+        layers.extend(durable.frozen.as_deref().map(|group| &group.layer));
+        look(&View { layers, db: &self.db })
     }
 
-    /// Bytes that wait to be given to sled.
+    /// Looks at the state as the writer has it.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
+        self.below(|view| {
+            let layers = [&[&self.pending.layer], view.layers.as_slice()].concat();
+            look(&View { layers, db: view.db })
+        })
+    }
+
+    /// What of the rows under these prefixes is not durable yet.
+    pub(crate) fn speculative(&self, prefixes: &[Key]) -> Layer {
+        let pipeline = self.layers.pipeline();
+        let in_flight = pipeline.in_flight.as_deref().map(|group| &group.layer);
+        let mut found = Layer::new();
+        // Oldest first: what is newer comes over it.
+        for layer in in_flight.into_iter().chain([&pipeline.queued.layer, &self.pending.layer]) {
+            for prefix in prefixes {
+                let rows = layer.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(prefix));
+                found.extend(rows.map(|(key, value)| (key.clone(), value.clone())));
+            }
+        }
+        found
+    }
+
+    /// Bytes that wait to be handed over.
     pub(crate) const fn pending_bytes(&self) -> usize {
-        self.pending_bytes
+        self.pending.bytes
     }
 
     /// Puts a row in the place of the one there, if any.
@@ -156,21 +184,10 @@ impl Rows {
         self.set(key, None);
     }
 
-    /// What is pending, all of which sled is to apply at once. None if nothing is.
-    pub(crate) fn take_batch(&mut self) -> Option<Batch> {
-        self.pending_bytes = 0;
+    /// What is pending, all of which is to be handed over at once. None if nothing is.
+    pub(crate) fn take(&mut self) -> Option<Group> {
         let pending = std::mem::take(&mut self.pending);
-        if pending.is_empty() {
-            return None;
-        }
-        let mut batch = Batch::default();
-        for (key, value) in pending {
-            match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
-            }
-        }
-        Some(batch)
+        (!pending.is_empty()).then_some(pending)
     }
 
     /// The keys of the chunks of the row under this key.
@@ -185,8 +202,7 @@ impl Rows {
     }
 
     fn set(&mut self, key: Key, value: Option<Vec<u8>>) {
-        self.pending_bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-        self.pending.insert(key, value.map(IVec::from));
+        self.pending.put(key, value.map(IVec::from));
     }
 }
 
@@ -195,7 +211,7 @@ mod tests {
     use super::*;
 
     fn rows() -> Rows {
-        Rows::new(sled::Config::new().temporary(true).open().unwrap())
+        Rows::new(sled::Config::new().temporary(true).open().unwrap(), Arc::default())
     }
 
     fn put(rows: &mut Rows, length: usize) {
@@ -203,8 +219,13 @@ mod tests {
     }
 
     fn apply(rows: &mut Rows) {
-        let batch = rows.take_batch().unwrap();
-        rows.db().apply_batch(batch).unwrap();
+        for (key, value) in rows.take().unwrap().layer {
+            match value {
+                Some(value) => rows.db.insert(key, value),
+                None => rows.db.remove(key),
+            }
+            .unwrap();
+        }
     }
 
     #[test]
@@ -215,14 +236,14 @@ mod tests {
                 put(&mut rows, length);
                 if apply_between {
                     apply(&mut rows);
-                    assert_eq!(rows.db().len(), keys, "{length}");
+                    assert_eq!(rows.db.len(), keys, "{length}");
                 }
                 assert_eq!(rows.body(b"Rk").unwrap().unwrap().len(), length);
             }
             if !apply_between {
                 apply(&mut rows);
             }
-            assert_eq!(rows.db().len(), 1);
+            assert_eq!(rows.db.len(), 1);
         }
     }
 
@@ -232,10 +253,10 @@ mod tests {
         put(&mut rows, 10_000);
         apply(&mut rows);
         let chunk = |n| keys::chunk(b"Rk", n);
-        let second = rows.db().remove(chunk(1)).unwrap().unwrap();
+        let second = rows.db.remove(chunk(1)).unwrap().unwrap();
         assert!(matches!(rows.body(b"Rk"), Err(Trouble::Damaged { .. })));
-        let first = rows.db().insert(chunk(0), second).unwrap().unwrap();
-        rows.db().insert(chunk(1), first).unwrap();
+        let first = rows.db.insert(chunk(0), second).unwrap().unwrap();
+        rows.db.insert(chunk(1), first).unwrap();
         assert!(matches!(rows.body(b"Rk"), Err(Trouble::Damaged { .. })));
     }
 }

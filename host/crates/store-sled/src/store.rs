@@ -1,4 +1,4 @@
-//! The store itself: asks the writer, reads beside it, waits for the syncer.
+//! The store itself: asks the writer, reads beside it, waits for what it wrote.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,20 +6,25 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
+use stepwell_log::SyncFile;
 use stepwell_store::limits::SUBMITS_WAITING_MAX;
 use stepwell_store::{
     Claimed, Counts, Cursor, Element, Error, EventFilter, Lease, Page, Receipt, RunDetail, RunFilter, Sequence, Store,
 };
 use tokio::sync::{mpsc, oneshot};
 
+use crate::checkpoint::{Checkpointer, Checkpoints};
+use crate::commit::{Commits, Committer, Wake};
 use crate::dir::DataDir;
 use crate::error::{OpenError, Trouble};
+use crate::offline::{Held, held};
 use crate::open::{self, Opened, Options};
-use crate::rows::{Applied, Rows};
+use crate::rows::Rows;
 use crate::shared::Shared;
-use crate::sync::{SyncFile, Syncer, Tools};
+use crate::snapshot::Error as BackupError;
+use crate::view::View;
 use crate::writer::{ClaimAsk, Command, Reply, Writer};
-use crate::{components, read};
+use crate::{backup, components, keys, known, read};
 
 /// A store in one data directory. Dropped without [`Store::close`] it still makes durable what was
 /// submitted, and blocks the thread for that.
@@ -37,23 +42,65 @@ impl SledStore {
         Self::open_with_sync(dir, options, Arc::new(|file: &std::fs::File| file.sync_data()))
     }
 
-    /// As [`SledStore::open`], with another way to sync the database's file: for tests alone.
+    /// As [`SledStore::open`], with another way to sync files: for tests alone.
     #[doc(hidden)]
     pub fn open_with_sync(dir: &Path, options: Options, sync: SyncFile) -> Result<Self, OpenError> {
-        let Opened { dir, db, known } = open::open(DataDir::open(dir)?, options)?;
-        let file = dir.database_file()?;
-        let shared = Arc::new(Shared::new(db.clone(), dir.components()));
+        let Opened { dir, db, known, layers, log, snapshots, wants_snapshot } =
+            open::open(DataDir::open(dir)?, options, &sync)?;
         let not_started = |error| OpenError::io(dir.root(), error);
-        let blobs = dir.database().join("blobs");
-        let tools = Tools { db: db.clone(), file, blobs, sync, progress: Arc::clone(&shared.progress) };
-        let syncer = Syncer::start(tools).map_err(not_started)?;
+        let shared = Arc::new(Shared::new(db.clone(), Arc::clone(&layers), dir.components()));
+        let (wake, woken) = std::sync::mpsc::sync_channel(1);
+        let checkpoints = Checkpoints {
+            db: db.clone(),
+            file: dir.database_file()?,
+            blobs: dir.database().join("blobs"),
+            sync,
+            layers: Arc::clone(&layers),
+            segments: log.segments,
+            snapshots,
+            progress: Arc::clone(&shared.progress),
+            threshold: options.checkpoint_bytes,
+            still: Arc::clone(&shared.still),
+            wants_snapshot,
+        };
+        let checkpointer = Checkpointer::start(checkpoints, woken).map_err(not_started)?;
+        let (progress, wake) = (Arc::clone(&shared.progress), Wake(wake));
+        let commits = Commits { appender: log.appender, layers: Arc::clone(&layers), progress, wake };
+        let committer = Committer::start(commits).map_err(not_started)?;
         let (commands, receiver) = mpsc::channel(SUBMITS_WAITING_MAX);
-        let writer = Writer::new(Rows::new(db), known, syncer, Arc::clone(&shared));
+        let writer = Writer::new(Rows::new(db, layers), known, committer, Arc::clone(&shared));
         let thread = std::thread::Builder::new().name("store-write".to_owned());
         let root = dir.root().to_owned();
-        let writer =
-            thread.spawn(move || writer.run_thread(receiver, dir)).map_err(|error| OpenError::io(root, error))?;
+        let writer = thread.spawn(move || writer.run_thread(receiver, checkpointer, dir));
+        let writer = writer.map_err(|error| OpenError::io(root, error))?;
         Ok(Self { shared, commands: Some(commands), writer: Some(writer) })
+    }
+
+    /// Writes a backup of what is durable now into a file, with every component, and reads it again; commits go
+    /// on meanwhile. Blocks, in proportion to all that is stored. The file is there whole or not at all.
+    pub fn backup(&self, to: &Path) -> Result<Held, BackupError> {
+        self.standing(|view, frame| backup::write(to, view, frame, &self.shared.components)).map(held)
+    }
+
+    /// Gives `with` all that is durable as of one frame, while commits go on.
+    pub(crate) fn standing<T, E: From<Error>>(
+        &self,
+        with: impl FnOnce(&View<'_>, u64) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.shared.standing(with)
+    }
+
+    /// Ends it as [`Store::close`] does, blocking.
+    pub fn end(mut self) -> Result<(), Error> {
+        self.commands = None;
+        if let Some(writer) = self.writer.take() {
+            // What it panicked with was caught and told.
+            let _ = writer.join();
+        }
+        match self.shared.progress.gone() {
+            Error::Closed => Ok(()),
+            error => Err(error),
+        }
     }
 
     /// Asks the writer.
@@ -79,14 +126,12 @@ impl SledStore {
         })
     }
 
-    /// Reads, and waits until what was seen is durable.
+    /// Reads what is durable.
     async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Applied<'_>) -> Result<T, Trouble> + Send + 'static,
+        read: impl FnOnce(&View<'_>) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, Error> {
-        let (answer, seen) = self.blocking(move |shared| shared.read(read)).await?;
-        self.durable(seen).await?;
-        Ok(answer)
+        self.blocking(move |shared| shared.read(None, read)).await
     }
 }
 
@@ -118,9 +163,15 @@ impl Store for SledStore {
 
     async fn claim(&self, lease: Lease, queue: &WorkflowId, now: Timestamp, max: usize) -> Result<Vec<Claimed>, Error> {
         let ask = ClaimAsk { lease, queue: queue.clone(), now, max };
-        let in_hand = self.ask(|reply| Command::Claim { ask, reply }).await?;
-        let runs = in_hand.runs().to_vec();
-        let (claimed, _) = self.blocking(move |shared| shared.read(|rows| read::claimed(rows, &runs))).await?;
+        let mut in_hand = self.ask(|reply| Command::Claim { ask, reply }).await?;
+        let (runs, speculative) = (in_hand.runs().to_vec(), in_hand.take_speculative());
+        let claimed = if runs.iter().all(|run| speculative.contains_key(&keys::run(*run))) {
+            // In memory: nothing blocks. A journal that is not, of a run that was just given back, is short.
+            self.shared.read(Some(&speculative), |rows| read::claimed(rows, &runs))?
+        } else {
+            let read = move |shared: &Shared| shared.read(Some(&speculative), |rows| read::claimed(rows, &runs));
+            self.blocking(read).await?
+        };
         in_hand.arrived();
         Ok(claimed)
     }
@@ -148,7 +199,7 @@ impl Store for SledStore {
     }
 
     async fn registry(&self) -> Result<Registry, Error> {
-        self.read(open::registry).await
+        self.read(known::registry).await
     }
 
     async fn run(&self, id: RunId) -> Result<Option<RunDetail>, Error> {

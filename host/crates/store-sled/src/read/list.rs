@@ -12,7 +12,8 @@ use crate::error::Trouble;
 use crate::keys::{self, Key};
 use crate::limits::{EXAMINED_BYTES_MAX, EXAMINED_MAX};
 use crate::model::{DeliveryRow, EventRow};
-use crate::rows::{Applied, Source, decode};
+use crate::rows::{Source, decode};
+use crate::view::View;
 
 /// An id as it is in keys and cursors.
 type Id = [u8; 16];
@@ -21,7 +22,7 @@ type Ids<'a> = Box<dyn Iterator<Item = Result<Id, Trouble>> + 'a>;
 /// A page and where the next one begins.
 type Found<T> = (Vec<T>, Option<Cursor>);
 
-pub(crate) fn runs(rows: &Applied<'_>, filter: &RunFilter, page: Page) -> Result<Found<Run>, Trouble> {
+pub(crate) fn runs(rows: &View<'_>, filter: &RunFilter, page: Page) -> Result<Found<Run>, Trouble> {
     let matches = |run: &Run| {
         filter.workflow.as_ref().is_none_or(|workflow| run.workflow == *workflow)
             && (filter.statuses.is_empty() || filter.statuses.contains(&run.status()))
@@ -32,7 +33,7 @@ pub(crate) fn runs(rows: &Applied<'_>, filter: &RunFilter, page: Page) -> Result
 }
 
 /// The narrowest index that has all runs of this filter.
-fn run_ids<'a>(rows: &'a Applied<'_>, filter: &RunFilter, after: Option<Cursor>) -> Result<Ids<'a>, Trouble> {
+fn run_ids<'a>(rows: &'a View<'_>, filter: &RunFilter, after: Option<Cursor>) -> Result<Ids<'a>, Trouble> {
     if let Some(event) = filter.event {
         let row = rows.row::<EventRow>(&keys::event(event))?;
         let ids = row.map_or_else(Vec::new, |row| row.runs.iter().map(|run| *run.as_bytes()).collect());
@@ -48,7 +49,7 @@ fn run_ids<'a>(rows: &'a Applied<'_>, filter: &RunFilter, after: Option<Cursor>)
     })
 }
 
-pub(crate) fn events(rows: &Applied<'_>, filter: &EventFilter, page: Page) -> Result<Found<Event>, Trouble> {
+pub(crate) fn events(rows: &View<'_>, filter: &EventFilter, page: Page) -> Result<Found<Event>, Trouble> {
     let matches = |row: &EventRow| {
         let event = &row.event;
         filter.name.as_ref().is_none_or(|name| event.name == *name)
@@ -61,7 +62,7 @@ pub(crate) fn events(rows: &Applied<'_>, filter: &EventFilter, page: Page) -> Re
 }
 
 /// From the newest event on; from that of the last delivery on where one sender's id is asked for.
-fn event_ids<'a>(rows: &'a Applied<'_>, filter: &EventFilter, after: Option<Cursor>) -> Result<Ids<'a>, Trouble> {
+fn event_ids<'a>(rows: &'a View<'_>, filter: &EventFilter, after: Option<Cursor>) -> Result<Ids<'a>, Trouble> {
     let delivery = match (&filter.source, &filter.external_id) {
         (Some(source), Some(external_id)) => rows.row::<DeliveryRow>(&keys::delivery_of(source, external_id))?,
         (Some(_), None) | (None, _) => None,
@@ -75,7 +76,7 @@ fn event_ids<'a>(rows: &'a Applied<'_>, filter: &EventFilter, after: Option<Curs
 
 /// The rows of these ids that match, as far as the page and the bounds go.
 fn collect<T: DeserializeOwned, M: Fn(&T) -> bool>(
-    rows: &Applied<'_>,
+    rows: &View<'_>,
     ids: Ids<'_>,
     page: Page,
     row: impl Fn(Id) -> (Key, M),
@@ -104,19 +105,18 @@ fn collect<T: DeserializeOwned, M: Fn(&T) -> bool>(
     Ok((found, None))
 }
 
-fn read<T: DeserializeOwned>(rows: &Applied<'_>, key: &[u8]) -> Result<Option<(T, usize)>, Trouble> {
+fn read<T: DeserializeOwned>(rows: &View<'_>, key: &[u8]) -> Result<Option<(T, usize)>, Trouble> {
     let Some(body) = rows.body(key)? else { return Ok(None) };
     Ok(Some((decode(key, &body)?, body.len())))
 }
 
 /// The ids at the end of the keys that are `prefix` and an id, from the newest on.
-fn reverse<'a>(rows: &'a Applied<'_>, prefix: &[u8], after: Option<Cursor>) -> Ids<'a> {
+fn reverse<'a>(rows: &'a View<'_>, prefix: &[u8], after: Option<Cursor>) -> Ids<'a> {
     let end = match after {
         Some(Cursor(id)) => [prefix, &id].concat(),
         None => keys::behind(prefix),
     };
-    let found = rows.0.range(prefix.to_vec()..end).rev();
-    Box::new(found.map(|row| id_of(&row?.0)))
+    Box::new(rows.range_back(prefix.to_vec(), end).map(|row| id_of(&row?.0)))
 }
 
 fn id_of(key: &[u8]) -> Result<Id, Trouble> {

@@ -1,4 +1,4 @@
-//! Reads of single things. Each sees the state after some whole number of batches.
+//! Reads of single things. Each sees the state after some whole number of groups, all of it durable.
 
 mod list;
 
@@ -11,34 +11,29 @@ use tracing::error;
 use crate::error::Trouble;
 use crate::keys;
 use crate::model::{CountsRow, EventRow};
-use crate::rows::{Applied, Source, decode};
+use crate::rows::{Source, decode};
+use crate::view::View;
 
-pub(crate) fn counts(rows: &Applied<'_>) -> Result<Counts, Trouble> {
+pub(crate) fn counts(rows: &View<'_>) -> Result<Counts, Trouble> {
     Ok(rows.row::<CountsRow>(keys::COUNTS)?.unwrap_or_default().counts())
 }
 
-pub(crate) fn event(rows: &Applied<'_>, id: EventId) -> Result<Option<Event>, Trouble> {
+pub(crate) fn event(rows: &View<'_>, id: EventId) -> Result<Option<Event>, Trouble> {
     Ok(rows.row::<EventRow>(&keys::event(id))?.map(|row| row.event))
 }
 
-/// A run with its journal as of the same moment: every transition puts the run's row, so a row that is
-/// the same before and after says that nothing came between.
-pub(crate) fn run(rows: &Applied<'_>, id: RunId) -> Result<Option<RunDetail>, Trouble> {
-    let key = keys::run(id);
-    loop {
-        let before = rows.value(&key)?;
-        let Some(run) = rows.row::<Run>(&key)? else { return Ok(None) };
-        let journal = journal(rows, id)?;
-        let event = event(rows, run.event)?;
-        if rows.value(&key)? == before {
-            return Ok(Some(RunDetail { run, journal, event }));
-        }
-    }
+/// A run with its journal. One that nobody has worked on yet has none: it is not looked for.
+pub(crate) fn run(rows: &View<'_>, id: RunId) -> Result<Option<RunDetail>, Trouble> {
+    let Some(run) = rows.row::<Run>(&keys::run(id))? else { return Ok(None) };
+    let journal = if run.revision == 0 { Vec::new() } else { journal(rows, id)? };
+    let event = event(rows, run.event)?;
+    Ok(Some(RunDetail { run, journal, event }))
 }
 
-fn journal(rows: &Applied<'_>, run: RunId) -> Result<Vec<Entry>, Trouble> {
+fn journal(rows: &View<'_>, run: RunId) -> Result<Vec<Entry>, Trouble> {
     let mut journal = Vec::new();
-    for row in rows.0.scan_prefix(keys::entries(run)) {
+    let prefix = keys::entries(run);
+    for row in rows.range(prefix.clone(), keys::behind(&prefix)) {
         let (key, value) = row?;
         journal.push(decode(&key, &rows.body_of(&key, &value)?)?);
     }
@@ -47,7 +42,7 @@ fn journal(rows: &Applied<'_>, run: RunId) -> Result<Vec<Entry>, Trouble> {
 
 /// These runs with their events and journals. One that cannot be read is left out, and so stays claimed:
 /// nobody works on it before the next lease, and the others go on.
-pub(crate) fn claimed(rows: &Applied<'_>, runs: &[RunId]) -> Result<Vec<Claimed>, Trouble> {
+pub(crate) fn claimed(rows: &View<'_>, runs: &[RunId]) -> Result<Vec<Claimed>, Trouble> {
     let mut claimed = Vec::with_capacity(runs.len());
     for id in runs {
         match run(rows, *id) {

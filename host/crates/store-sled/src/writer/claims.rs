@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use stepwell_core::{RunId, Timestamp, WorkflowId};
+use serde::Deserialize;
+use stepwell_core::{EventId, RunId, Timestamp, WorkflowId};
 use stepwell_store::{Error, Lease};
 use tracing::error;
 
 use super::{Reply, Writer, answer};
 use crate::due::Due;
+use crate::envelope::unseal;
 use crate::error::Trouble;
 use crate::in_hand::InHand;
-use crate::keys;
+use crate::keys::{self, Key};
+use crate::layers::Layer;
 use crate::limits::DUE_PAGE;
 
 /// What a claim asks for.
@@ -23,7 +26,8 @@ pub(crate) struct ClaimAsk {
 }
 
 impl Writer {
-    /// Claims at once; answers once the rows of what is claimed are in sled.
+    /// Claims, and answers with what of the runs' rows readers do not see yet: nothing waits for a sync
+    /// that need not, since nothing leaves the host before one.
     pub(super) fn claim(&mut self, ask: &ClaimAsk, reply: Reply<InHand>) -> Result<(), String> {
         if let Err(fenced) = self.check(ask.lease) {
             // Nobody waiting for it is fine.
@@ -31,14 +35,20 @@ impl Writer {
             return Ok(());
         }
         self.take_back();
-        match self.take(ask) {
-            Ok(runs) => {
-                let in_hand = InHand::new(Arc::clone(&self.shared), ask.lease, runs);
-                self.claimed.push((reply, in_hand));
-                Ok(())
-            }
-            Err(trouble) => answer(reply, Err(trouble)),
+        let claimed = self.take(ask).map(|runs| self.in_hand(ask.lease, runs));
+        // Where nobody waits for it any more it is dropped, and so given back.
+        answer(reply, claimed)
+    }
+
+    fn in_hand(&self, lease: Lease, runs: Vec<RunId>) -> InHand {
+        let of_runs = runs.iter().flat_map(|run| [keys::run(*run), keys::entries(*run)]);
+        let mut speculative = self.rows.speculative(&keys::with_chunks(of_runs));
+        // An event that readers do not see yet has runs that they do not see either.
+        let events: Vec<Key> = runs.iter().filter_map(|run| event_of(&speculative, *run)).collect();
+        if !events.is_empty() {
+            speculative.extend(self.rows.speculative(&keys::with_chunks(events)));
         }
+        InHand::new(Arc::clone(&self.shared), lease, runs, speculative)
     }
 
     fn take(&mut self, ask: &ClaimAsk) -> Result<Vec<RunId>, Trouble> {
@@ -55,8 +65,6 @@ impl Writer {
     /// Loads the next page of a queue if it wants one. Answers whether it did.
     fn load_page(&mut self, queue: &WorkflowId) -> Result<bool, Trouble> {
         let Some(behind) = self.known.queues.wants_page(queue) else { return Ok(false) };
-        // The page is read from sled, so all that is pending must be there first.
-        self.apply()?;
         let page = self.due_page(queue, behind)?;
         self.known.queues.add_page(queue, &page);
         Ok(true)
@@ -65,28 +73,23 @@ impl Writer {
     fn due_page(&self, queue: &WorkflowId, behind: Due) -> Result<Vec<Due>, Trouble> {
         let prefix = keys::queue(queue);
         let from = keys::due(queue, behind);
-        let mut page = Vec::new();
-        for row in self.rows.db().range(from.clone()..keys::queue_end(queue)).keys() {
-            let key = row?;
-            if key == from {
-                continue;
+        self.rows.look(|view| {
+            let mut page = Vec::new();
+            for row in view.range(from.clone(), keys::queue_end(queue)) {
+                let (key, _) = row?;
+                if key == from {
+                    continue;
+                }
+                match key.strip_prefix(prefix.as_slice()).and_then(keys::due_of) {
+                    Some(due) => page.push(due),
+                    None => error!(%queue, "a due row of no known kind is passed over"),
+                }
+                if page.len() >= DUE_PAGE {
+                    break;
+                }
             }
-            match key.strip_prefix(prefix.as_slice()).and_then(keys::due_of) {
-                Some(due) => page.push(due),
-                None => error!(%queue, "a due row of no known kind is passed over"),
-            }
-            if page.len() >= DUE_PAGE {
-                break;
-            }
-        }
-        Ok(page)
-    }
-
-    /// Hands over what was claimed. Where nobody waits for it any more it is dropped, and so given back.
-    pub(super) fn answer_claims(&mut self) {
-        for (reply, in_hand) in std::mem::take(&mut self.claimed) {
-            let _ = reply.send(Ok(in_hand));
-        }
+            Ok(page)
+        })
     }
 
     pub(super) fn unclaim(&mut self, lease: Lease, run: RunId) -> Result<(), Error> {
@@ -97,7 +100,6 @@ impl Writer {
 
     /// Takes back what was claimed for somebody who is gone: before anybody is told what is due.
     fn take_back(&mut self) {
-        self.claimed.retain(|(reply, _)| !reply.is_closed());
         for (lease, run) in self.shared.take_given_back() {
             // What was claimed under an older lease is not claimed by it any more.
             let _ = self.unclaim(lease, run);
@@ -115,4 +117,17 @@ impl Writer {
     fn check(&self, lease: Lease) -> Result<(), Error> {
         if lease.epoch == self.known.meta.epoch { Ok(()) } else { Err(Error::Fenced { epoch: lease.epoch }) }
     }
+}
+
+/// The key of the event of a run whose row is in this layer.
+fn event_of(layer: &Layer, run: RunId) -> Option<Key> {
+    #[derive(Deserialize)]
+    struct OfEvent {
+        event: EventId,
+    }
+    let key = keys::run(run);
+    let value = layer.get(&key)?.as_ref()?;
+    let (_, body) = unseal(&key, value).ok()?;
+    // One in chunks is not looked into: whoever asked finds its event once it is durable.
+    serde_json::from_slice::<OfEvent>(body).ok().map(|row| keys::event(row.event))
 }

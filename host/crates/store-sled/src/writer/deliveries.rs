@@ -8,8 +8,8 @@ use stepwell_store::limits::DEDUP_DAYS;
 
 use super::Writer;
 use crate::error::Trouble;
-use crate::keys;
-use crate::limits::LARGE_EVENT_BYTES;
+use crate::keys::{self, Key};
+use crate::limits::{FORGOTTEN_PER_GROUP, LARGE_EVENT_BYTES};
 use crate::model::{DeliveryRow, EventRow};
 use crate::rows::{Source, decode};
 
@@ -49,18 +49,7 @@ impl Writer {
         let from = before.map_or_else(|| vec![keys::EVENTS], keys::event);
         // Where none is left but those of this group.
         self.deliveries.oldest = Some(now);
-        for row in self.rows.db().range(from.clone()..keys::behind(&[keys::EVENTS])) {
-            let (key, value) = row?;
-            if key == from {
-                continue;
-            }
-            let event = self.rows.body_of(&key, &value).and_then(|body| decode::<EventRow>(&key, &body));
-            let event = match event {
-                Ok(row) => row.event,
-                // Its delivery cannot be found, and stays. That does no harm.
-                Err(Trouble::Damaged { .. }) => continue,
-                Err(failed @ Trouble::Failed(_)) => return Err(failed),
-            };
+        for event in self.oldest_events(&from)? {
             if !is_forgotten(event.received_at, now) || self.deliveries.left == 0 {
                 self.deliveries.oldest = Some(event.received_at);
                 break;
@@ -73,6 +62,33 @@ impl Writer {
             self.put_meta()?;
         }
         Ok(())
+    }
+
+    /// Some events behind this one, in their order.
+    fn oldest_events(&self, behind: &Key) -> Result<Vec<Event>, Trouble> {
+        self.rows.look(|view| {
+            let (mut events, mut bytes) = (Vec::new(), 0);
+            for row in view.range(behind.clone(), keys::behind(&[keys::EVENTS])) {
+                let (key, value) = row?;
+                if key == *behind {
+                    continue;
+                }
+                match view.body_of(&key, &value).and_then(|body| Ok((body.len(), decode::<EventRow>(&key, &body)?))) {
+                    Ok((length, row)) => {
+                        bytes += length;
+                        events.push(row.event);
+                    }
+                    // Its delivery cannot be found, and stays. That does no harm.
+                    Err(Trouble::Damaged { .. }) => {}
+                    Err(failed @ Trouble::Failed(_)) => return Err(failed),
+                }
+                // The last one is looked at to see that it is not forgotten.
+                if events.len() > FORGOTTEN_PER_GROUP || bytes > FORGOTTEN_PER_GROUP * LARGE_EVENT_BYTES {
+                    break;
+                }
+            }
+            Ok(events)
+        })
     }
 
     /// Deletes the delivery of this event, unless another came under its id since.

@@ -1,5 +1,5 @@
 //! The writer: one thread that takes everything that is submitted in order, decides upon each element
-//! by what is there, answers, and gives all that a group puts to sled in one batch. It alone writes.
+//! by what is there, answers, and hands all that a group puts over to be committed. Nobody else decides.
 
 mod change;
 mod claims;
@@ -16,15 +16,16 @@ use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use claims::ClaimAsk;
 
+use crate::checkpoint::Checkpointer;
+use crate::commit::Committer;
 use crate::dir::DataDir;
 use crate::error::Trouble;
 use crate::in_hand::InHand;
 use crate::keys;
+use crate::known::Known;
 use crate::limits::{FORGOTTEN_PER_GROUP, GROUP_BYTES_MAX};
-use crate::open::Known;
 use crate::rows::{Put, Rows};
 use crate::shared::Shared;
-use crate::sync::Syncer;
 
 /// Where an answer goes. Dropped without one, it says that the store is gone.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -39,7 +40,6 @@ pub(crate) enum Command {
     Acquire {
         reply: Reply<(Lease, Sequence)>,
     },
-    /// Answered once the runs' rows can be read from sled.
     Claim {
         ask: ClaimAsk,
         reply: Reply<InHand>,
@@ -63,27 +63,27 @@ pub(crate) enum Command {
 pub(crate) struct Writer {
     rows: Rows,
     known: Known,
-    syncer: Syncer,
+    committer: Committer,
     shared: Arc<Shared>,
     /// Of the last element that put anything.
     sequence: u64,
+    /// Of the last element that was handed over.
+    handed_over: u64,
     counts_changed: bool,
-    /// Claims that are answered once what is pending is applied.
-    claimed: Vec<(Reply<InHand>, InHand)>,
     deliveries: deliveries::Forgetting,
     closing: Option<Reply<()>>,
 }
 
 impl Writer {
-    pub(crate) fn new(rows: Rows, known: Known, syncer: Syncer, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(rows: Rows, known: Known, committer: Committer, shared: Arc<Shared>) -> Self {
         Self {
             rows,
             known,
-            syncer,
+            committer,
             shared,
             sequence: 0,
+            handed_over: 0,
             counts_changed: false,
-            claimed: Vec::new(),
             deliveries: deliveries::Forgetting::default(),
             closing: None,
         }
@@ -91,10 +91,12 @@ impl Writer {
 
     /// Works until it is closed, nobody can ask any more, or the store fails; then lets the database and
     /// the directory go.
-    pub(crate) fn run_thread(self, commands: mpsc::Receiver<Command>, dir: DataDir) {
+    pub(crate) fn run_thread(self, commands: mpsc::Receiver<Command>, checkpointer: Checkpointer, dir: DataDir) {
         let shared = Arc::clone(&self.shared);
         let run = || {
             let closing = self.run(commands);
+            // With the committer gone it makes its last checkpoint.
+            checkpointer.join();
             let db = shared.db.write().unwrap_or_else(PoisonError::into_inner).take();
             drop(db);
             closing
@@ -124,23 +126,23 @@ impl Writer {
                 break;
             }
         }
-        drop(self.syncer);
+        drop(self.committer);
         self.closing
     }
 
-    /// Takes a group in and applies it. Fails where the store cannot go on.
+    /// Takes a group in and hands it over. Fails where the store cannot go on.
     fn group(&mut self, commands: &mut Vec<Command>) -> Result<(), String> {
         self.deliveries.left = FORGOTTEN_PER_GROUP;
         for command in commands.drain(..) {
             self.handle(command)?;
             if self.rows.pending_bytes() > GROUP_BYTES_MAX {
-                self.apply().map_err(reason)?;
+                self.hand_over().map_err(reason)?;
             }
             if self.closing.is_some() {
                 break;
             }
         }
-        self.apply().map_err(reason)
+        self.hand_over().map_err(reason)
     }
 
     fn handle(&mut self, command: Command) -> Result<(), String> {
@@ -227,21 +229,18 @@ impl Writer {
         }
     }
 
-    /// Gives all that is pending to sled in one batch and has it synced; then what waited for that is
-    /// answered.
-    fn apply(&mut self) -> Result<(), Trouble> {
+    /// Hands over all that is pending, to be committed at once.
+    fn hand_over(&mut self) -> Result<(), Trouble> {
         self.forget_deliveries()?;
         if std::mem::take(&mut self.counts_changed) {
             let put = Put::new(keys::COUNTS.to_vec(), &self.known.counts)?;
             self.rows.put_new(put);
         }
-        let batch = self.rows.take_batch();
-        if let Some(batch) = batch {
-            self.shared.progress.applying(self.sequence);
-            self.rows.db().apply_batch(batch)?;
+        if let Some(mut group) = self.rows.take() {
+            group.sequence = self.sequence;
+            group.elements = self.sequence - std::mem::replace(&mut self.handed_over, self.sequence);
+            self.committer.submit(group);
         }
-        self.answer_claims();
-        self.syncer.request(self.sequence);
         Ok(())
     }
 }

@@ -1,0 +1,195 @@
+//! What is not in sled yet, in memory, newest first: what the writer handed over, what is being synced,
+//! what is durable, and what a checkpoint is giving to sled. Together with sled they are the state.
+//! Nothing here does I/O.
+//!
+//! Two locks, always in this order: the pipeline (what may still be lost), then the durable layers. The
+//! step from the one to the other holds both, so whoever looks through them sees every key's newest value.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use sled::IVec;
+
+use crate::keys::Key;
+
+/// The newest values of some keys; none where the key is deleted.
+pub(crate) type Layer = BTreeMap<Key, Option<IVec>>;
+
+/// What goes to disk in one frame.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    pub(crate) layer: Layer,
+    /// About what it takes in memory.
+    pub(crate) bytes: usize,
+    /// The last sequence number of it.
+    pub(crate) sequence: u64,
+    /// How many elements it has.
+    pub(crate) elements: u64,
+}
+
+/// A map's own cost for an entry, with both vectors' headers: about 100 bytes.
+const ENTRY_COST: usize = 100;
+
+impl Group {
+    pub(crate) fn put(&mut self, key: Key, value: Option<IVec>) {
+        self.bytes += cost(&key, value.as_ref());
+        if let Some(Some(replaced)) = self.layer.insert(key, value) {
+            self.bytes = self.bytes.saturating_sub(replaced.len());
+        }
+    }
+
+    /// Takes in a later group.
+    fn merge(&mut self, later: Self) {
+        self.sequence = later.sequence;
+        self.elements += later.elements;
+        if self.layer.is_empty() {
+            (self.layer, self.bytes) = (later.layer, later.bytes);
+        } else {
+            later.layer.into_iter().for_each(|(key, value)| self.put(key, value));
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.layer.is_empty()
+    }
+}
+
+fn cost(key: &[u8], value: Option<&IVec>) -> usize {
+    key.len() + value.map_or(0, |value| value.len()) + ENTRY_COST
+}
+
+/// What is on its way to disk.
+#[derive(Debug, Default)]
+pub(crate) struct Pipeline {
+    pub(crate) queued: Group,
+    /// What is being written and synced now.
+    pub(crate) in_flight: Option<Arc<Group>>,
+    /// No more comes, or nothing can be done any more.
+    pub(crate) over: bool,
+}
+
+/// What is on disk in the log, and not yet, or not yet for sure, in sled.
+#[derive(Debug, Default)]
+pub(crate) struct Durable {
+    pub(crate) active: Group,
+    /// The number of the last frame in it, or in sled.
+    pub(crate) frame: u64,
+    /// What a checkpoint is giving to sled.
+    pub(crate) frozen: Option<Arc<Group>>,
+}
+
+impl Durable {
+    pub(crate) fn bytes(&self) -> usize {
+        self.active.bytes + self.frozen.as_ref().map_or(0, |frozen| frozen.bytes)
+    }
+}
+
+/// All layers.
+#[derive(Debug, Default)]
+pub(crate) struct Layers {
+    pipeline: Mutex<Pipeline>,
+    /// Something of the pipeline has changed.
+    pub(crate) moved: Condvar,
+    durable: RwLock<Durable>,
+}
+
+impl Layers {
+    pub(crate) fn pipeline(&self) -> MutexGuard<'_, Pipeline> {
+        self.pipeline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn durable(&self) -> RwLockReadGuard<'_, Durable> {
+        self.durable.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn durable_mut(&self) -> RwLockWriteGuard<'_, Durable> {
+        self.durable.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a group behind those that wait, and waits while too much does.
+    pub(crate) fn hand_over(&self, group: Group, is_full: impl Fn(&Group) -> bool) {
+        let mut pipeline = self.pipeline();
+        pipeline.queued.merge(group);
+        self.moved.notify_all();
+        while is_full(&pipeline.queued) && !pipeline.over {
+            pipeline = self.moved.wait(pipeline).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// What was in flight is durable, as this frame.
+    pub(crate) fn landed(&self, frame: u64) {
+        let mut pipeline = self.pipeline();
+        let mut durable = self.durable_mut();
+        durable.frame = frame;
+        // The one who wrote it has let it go: it is taken, not copied.
+        match pipeline.in_flight.take().map(Arc::try_unwrap) {
+            Some(Ok(group)) => durable.active.merge(group),
+            Some(Err(shared)) => shared.layer.iter().for_each(|(key, value)| {
+                durable.active.put(key.clone(), value.clone());
+            }),
+            None => {}
+        }
+        drop(durable);
+        self.moved.notify_all();
+    }
+
+    /// Nothing more goes to disk.
+    pub(crate) fn end(&self) {
+        self.pipeline().over = true;
+        self.moved.notify_all();
+    }
+
+    /// Sets the durable layer aside for a checkpoint. Answers it with the number of its last frame; none
+    /// if there is nothing in it.
+    pub(crate) fn freeze(&self) -> Option<(Arc<Group>, u64)> {
+        let mut durable = self.durable_mut();
+        if durable.active.is_empty() {
+            return None;
+        }
+        let frozen = Arc::new(std::mem::take(&mut durable.active));
+        durable.frozen = Some(Arc::clone(&frozen));
+        Some((frozen, durable.frame))
+    }
+
+    /// What was frozen is in sled.
+    pub(crate) fn thaw(&self) {
+        let frozen = self.durable_mut().frozen.take();
+        // Outside the lock: it may be large.
+        drop(frozen);
+        // Whoever has seen the layers full holds this lock until they wait.
+        let pipeline = self.pipeline();
+        self.moved.notify_all();
+        drop(pipeline);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(pairs: &[(&str, Option<&str>)], sequence: u64) -> Group {
+        let mut group = Group { sequence, elements: 1, ..Group::default() };
+        for (key, value) in pairs {
+            group.put(key.as_bytes().to_vec(), value.map(|value| IVec::from(value.as_bytes())));
+        }
+        group
+    }
+
+    #[test]
+    fn later_groups_come_over_earlier_ones_on_their_way() {
+        let layers = Layers::default();
+        layers.hand_over(group(&[("a", Some("1")), ("b", Some("1"))], 1), |_| false);
+        layers.hand_over(group(&[("a", None)], 2), |_| false);
+        let queued = std::mem::take(&mut layers.pipeline().queued);
+        assert_eq!((queued.sequence, queued.elements, queued.layer.len()), (2, 2, 2));
+        assert_eq!(queued.layer[b"a".as_slice()], None);
+        layers.pipeline().in_flight = Some(Arc::new(queued));
+        layers.landed(7);
+        let (frozen, frame) = layers.freeze().unwrap();
+        assert_eq!((frozen.layer.len(), frame), (2, 7));
+        assert!(layers.freeze().is_none() && layers.durable().bytes() > 0);
+        drop(frozen);
+        layers.thaw();
+        assert_eq!(layers.durable().bytes(), 0);
+    }
+}

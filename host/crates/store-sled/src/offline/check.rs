@@ -1,0 +1,174 @@
+//! Looks at every row: whether it reads, and whether everything that follows from a run is there and nothing
+//! else. Changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use stepwell_core::{Digest, Entry, Run};
+
+use crate::components;
+use crate::due::Due;
+use crate::error::Trouble;
+use crate::keys::{self, Key};
+use crate::known::count_all;
+use crate::model::{CountsRow, DeliveryRow, EventRow};
+use crate::rows::{Source, decode};
+use crate::snapshot::{self, read};
+use crate::store::SledStore;
+use crate::view::View;
+
+/// One thing that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// A row, a file.
+    pub what: String,
+    pub reason: String,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    pub rows: u64,
+    pub runs: u64,
+    pub events: u64,
+    pub components: u64,
+    pub snapshots: u64,
+    /// Those beyond the first hundred are counted alone.
+    pub findings: Vec<Finding>,
+    pub findings_in_all: u64,
+}
+
+const FINDINGS_MAX: usize = 100;
+
+impl Report {
+    /// Whether all is as it should be.
+    pub const fn is_good(&self) -> bool {
+        self.findings_in_all == 0
+    }
+
+    fn find(&mut self, what: impl Into<String>, reason: impl Into<String>) {
+        self.findings_in_all += 1;
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(Finding { what: what.into(), reason: reason.into() });
+        }
+    }
+}
+
+/// Checks an open store and the files beside it.
+pub(super) fn check(store: &SledStore, dir: &Path) -> Result<Report, snapshot::Error> {
+    let mut report = Report::default();
+    store.standing(|view, _| rows(view, &mut report))?;
+    files(&dir.join("components"), "wasm", &mut report, |path, report| {
+        report.components += 1;
+        let digest = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<Digest>().ok())?;
+        let parent = path.parent()?;
+        components::get(parent, digest).err().map(|trouble| trouble.to_string())
+    });
+    files(&dir.join("snapshots"), "snapshot", &mut report, |path, report| {
+        report.snapshots += 1;
+        read(path, &mut |_| Ok(())).err().map(|error| error.to_string())
+    });
+    Ok(report)
+}
+
+/// Checks every file with this ending: each answers what is wrong with it, if anything is.
+fn files(dir: &Path, ending: &str, report: &mut Report, of: impl Fn(&Path, &mut Report) -> Option<String>) {
+    let entries = fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+    let mut paths: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|found| found == ending)).collect();
+    paths.sort_unstable();
+    for path in paths {
+        if let Some(reason) = of(&path, report) {
+            report.find(path.display().to_string(), reason);
+        }
+    }
+}
+
+/// Index rows that the run rows ask for and that were not met yet.
+#[derive(Default)]
+struct Expected {
+    rows: BTreeSet<Key>,
+    entries_of: BTreeMap<[u8; 16], ()>,
+}
+
+fn rows(view: &View<'_>, report: &mut Report) -> Result<(), snapshot::Error> {
+    let failed = |trouble: Trouble| snapshot::Error::Rows(trouble.to_string());
+    let mut expected = Expected::default();
+    for row in view.range(vec![keys::RUNS], keys::behind(&[keys::RUNS])) {
+        let (key, value) = row.map_err(failed)?;
+        run(view, &key, &value, &mut expected, report);
+    }
+    for row in view.range(Vec::new(), vec![u8::MAX]) {
+        let (key, value) = row.map_err(failed)?;
+        report.rows += 1;
+        if let Err(reason) = one(view, &key, &value, &mut expected, report) {
+            report.find(keys::describe(&key), reason);
+        }
+    }
+    for missing in expected.rows {
+        report.find(keys::describe(&missing), "it is missing, though its run asks for it");
+    }
+    counts(view, report).map_err(failed)
+}
+
+/// Notes what follows from a run.
+fn run(view: &View<'_>, key: &[u8], value: &[u8], expected: &mut Expected, report: &mut Report) {
+    report.runs += 1;
+    // One that does not read is found when all rows are gone through.
+    let Ok(run) = view.body_of(key, value).and_then(|body| decode::<Run>(key, &body)) else { return };
+    let id = run.id.as_bytes();
+    expected.entries_of.insert(*id, ());
+    expected.rows.insert(keys::run_by_workflow(&run.workflow, id));
+    if keys::is_indexed(run.status()) {
+        expected.rows.insert(keys::run_by_status(run.status(), id));
+    }
+    if let Some(at) = run.due() {
+        expected.rows.insert(keys::due(&run.workflow, Due { at, run: run.id }));
+    }
+    if matches!(view.get(&keys::event(run.event)), Ok(None)) {
+        report.find(keys::describe(key), format!("its event {} is missing", run.event));
+    }
+}
+
+/// What is wrong with a row, if anything is.
+fn one(view: &View<'_>, key: &[u8], value: &[u8], expected: &mut Expected, report: &mut Report) -> Result<(), String> {
+    let table = key.first().copied().unwrap_or_default();
+    if keys::is_chunk(key) {
+        return crate::envelope::unseal(key, value).map(|_| ());
+    }
+    let body = view.body_of(key, value).map_err(|trouble| trouble.to_string())?;
+    let read = |result: Result<(), Trouble>| result.map_err(|trouble| trouble.to_string());
+    match table {
+        keys::RUNS => read(decode::<Run>(key, &body).map(|_| ())),
+        keys::EVENTS => {
+            report.events += 1;
+            read(decode::<EventRow>(key, &body).map(|_| ()))
+        }
+        keys::ENTRIES => {
+            let of: Option<[u8; 16]> = key.get(1..17).and_then(|id| id.try_into().ok());
+            if of.is_none_or(|id| !expected.entries_of.contains_key(&id)) {
+                return Err("its run is missing".to_owned());
+            }
+            read(decode::<Entry>(key, &body).map(|_| ()))
+        }
+        keys::DELIVERIES => read(decode::<DeliveryRow>(key, &body).map(|_| ())),
+        keys::DUE | keys::RUNS_BY_WORKFLOW | keys::RUNS_BY_STATUS => {
+            if expected.rows.remove(key) {
+                Ok(())
+            } else {
+                Err("no run asks for it".to_owned())
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+fn counts(view: &View<'_>, report: &mut Report) -> Result<(), Trouble> {
+    let stored = view.row::<CountsRow>(keys::COUNTS)?.unwrap_or_default();
+    let counted = count_all(view)?;
+    if stored != counted {
+        report.find("the counters", format!("they say {stored:?}, and there are {counted:?}"));
+    }
+    Ok(())
+}

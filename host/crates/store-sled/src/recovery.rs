@@ -1,0 +1,101 @@
+//! Making a database anew: from the newest good snapshot, or from nothing where the log reaches back to the
+//! beginning. The old one is set aside, never deleted.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sled::Batch;
+use tracing::{error, info};
+
+use crate::backup;
+use crate::checkpoint::put_applied;
+use crate::dir::DataDir;
+use crate::error::OpenError;
+use crate::limits::CHUNK_BYTES;
+use crate::open::{Database, Options, damaged, open_database};
+use crate::snapshot::{Error, Record, Snapshots, read};
+use crate::view::View;
+
+/// Sets the database aside and makes another. The log is to be read over it.
+pub(crate) fn rebuild(
+    dir: &DataDir,
+    snapshots: &mut Snapshots,
+    options: Options,
+    refusal: &OpenError,
+) -> Result<Database, OpenError> {
+    let aside = set_aside(dir)?;
+    let aside = aside.as_deref().map(Path::display);
+    error!(reason = %refusal, aside = aside.map(tracing::field::display), "the database is made anew from snapshot and log");
+    let of_snapshots: Vec<PathBuf> = snapshots.newest_first().map(|(_, path)| path.clone()).collect();
+    for snapshot in of_snapshots {
+        let database = open_database(dir, options, false)?;
+        match load(&database.db, &snapshot) {
+            Ok(applied) => return Ok(Database { applied, ..database }),
+            Err(error) => {
+                error!(%error, "a snapshot cannot be used: the one before it is tried");
+                drop(database);
+                snapshots.set_aside(&snapshot).map_err(|error| OpenError::io(&snapshot, error))?;
+                remove(dir)?;
+            }
+        }
+    }
+    open_database(dir, options, true)
+}
+
+/// What is told where the log does not reach back far enough for a new database.
+pub(crate) fn in_vain(dir: &DataDir, refusal: &OpenError, error: &OpenError) -> OpenError {
+    damaged(dir.root(), &format!("{refusal}; and neither a snapshot nor the log has all of it: {error}"))
+}
+
+/// Gives a database all rows of a snapshot or backup. Answers the frame that they are as of.
+pub(crate) fn load(db: &sled::Db, path: &Path) -> Result<u64, Error> {
+    let failed = |error: sled::Error| Error::Rows(error.to_string());
+    let (mut batch, mut bytes) = (Batch::default(), 0);
+    let summary = read(path, &mut |record| {
+        if let Record::Row { key, value } = record {
+            bytes += key.len() + value.len();
+            batch.insert(key, value);
+        }
+        if bytes > CHUNK_BYTES {
+            db.apply_batch(std::mem::take(&mut batch)).map_err(failed)?;
+            bytes = 0;
+        }
+        Ok(())
+    })?;
+    db.apply_batch(batch).map_err(failed)?;
+    put_applied(db, summary.frame).map_err(|trouble| Error::Rows(trouble.to_string()))?;
+    db.flush().map_err(failed)?;
+    info!(file = %path.display(), rows = summary.rows, frame = summary.frame, "loaded");
+    Ok(summary.frame)
+}
+
+/// Before a directory without a log gets one: all of it in one file.
+pub(crate) fn keep_before_upgrade(dir: &DataDir, db: &sled::Db) -> Result<(), OpenError> {
+    let path = dir.backups().join("before-format-2.backup");
+    if path.exists() {
+        // A crash came between this and the upgrade.
+        return Ok(());
+    }
+    fs::create_dir_all(dir.backups()).map_err(|error| OpenError::io(dir.backups(), error))?;
+    let view = View { layers: Vec::new(), db };
+    let kept = backup::write(&path, &view, 0, &dir.components());
+    kept.map_err(|error| damaged(dir.root(), &format!("no backup could be made before its upgrade: {error}")))?;
+    info!(backup = %path.display(), "the data directory gets a log; a backup of what it was is kept");
+    Ok(())
+}
+
+/// Moves the database to the first free name. None if there is none.
+fn set_aside(dir: &DataDir) -> Result<Option<PathBuf>, OpenError> {
+    let from = dir.database();
+    if !from.exists() {
+        return Ok(None);
+    }
+    let names = (1..).map(|n: u32| from.with_extension(format!("damaged-{n}")));
+    let Some(to) = names.into_iter().find(|to| !to.exists()) else { return Ok(None) };
+    fs::rename(&from, &to).map_err(|error| OpenError::io(from, error))?;
+    Ok(Some(to))
+}
+
+fn remove(dir: &DataDir) -> Result<(), OpenError> {
+    fs::remove_dir_all(dir.database()).map_err(|error| OpenError::io(dir.database(), error))
+}

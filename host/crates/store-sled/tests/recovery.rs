@@ -1,0 +1,275 @@
+//! What is left is enough: a database that is gone or damaged is made anew from snapshot and log; backups
+//! are restored; what cannot be made good is refused, and told with its file.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test's mistake is to be loud")]
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use stepwell_core::{Digest, Event, EventId, Json, Timestamp};
+use stepwell_store::{Element, EventFilter, Page, Store};
+use stepwell_store_sled::offline::{OfflineError, check_backup, compact, restore, verify};
+use stepwell_store_sled::{Options, SledStore};
+use stepwell_testkit::plugin;
+use tempfile::TempDir;
+
+fn event(n: u64) -> Event {
+    Event {
+        id: EventId::from_bytes((u128::from(n)).to_be_bytes()),
+        source: "api".to_owned(),
+        external_id: Some(format!("msg_{n}")),
+        name: "user".to_owned(),
+        data: serde_json::from_value::<Json>(serde_json::json!({ "n": n, "text": "x".repeat(200) })).unwrap(),
+        ts: Timestamp::from_millis(1),
+        v: None,
+        meta: Json::null(),
+        received_at: Timestamp::from_millis(n as i64),
+        not_before: None,
+        body: None,
+        depth: 0,
+        subject: None,
+        key_id: None,
+    }
+}
+
+/// So small that checkpoints and snapshots come often.
+fn small() -> Options {
+    Options { cache_bytes: 4 << 20, checkpoint_bytes: 64 << 10, snapshot_bytes: 256 << 10, ..Options::default() }
+}
+
+fn open(dir: &Path) -> SledStore {
+    SledStore::open(dir, small()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+async fn fill(store: &SledStore, numbers: std::ops::Range<u64>) {
+    store.submit(Element::Plugin(Box::new(plugin("mail", &[("welcome", &["user"])])))).await.unwrap();
+    let mut last = None;
+    for n in numbers {
+        last = Some(store.submit(Element::Ingest(Box::new(event(n)))).await.unwrap().sequence);
+        if n % 10 == 0 {
+            store.durable(last.unwrap()).await.unwrap();
+        }
+    }
+    store.durable(last.unwrap()).await.unwrap();
+}
+
+/// Everything up to `count` is there and as it was.
+async fn has_all(store: &SledStore, count: u64) {
+    assert_eq!(store.counts().await.unwrap().events, count);
+    for n in 0..count {
+        assert_eq!(store.event(event(n).id).await.unwrap(), Some(event(n)), "{n}");
+    }
+    let (listed, _) = store.events(&EventFilter::default(), Page { limit: 3, after: None }).await.unwrap();
+    assert_eq!(listed[0], event(count - 1));
+}
+
+async fn opens_with_all(dir: &Path, count: u64) {
+    let store = open(dir);
+    has_all(&store, count).await;
+    store.end().unwrap();
+    let report = verify(dir, small()).unwrap();
+    assert!(report.is_good(), "{:?}", report.findings);
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            fs::copy(path, to).unwrap();
+        }
+    }
+}
+
+/// A directory as a crash leaves it: some of it in the log alone.
+async fn crashed(count: u64) -> TempDir {
+    crashed_with(count, small()).await
+}
+
+async fn crashed_with(count: u64, options: Options) -> TempDir {
+    let (dir, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = SledStore::open(dir.path(), options).unwrap();
+    fill(&store, 0..count).await;
+    copy(dir.path(), left.path());
+    left
+}
+
+fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|found| found == ending));
+    files.sort();
+    files
+}
+
+fn spoil(path: &Path, offset: u64) {
+    OpenOptions::new().write(true).open(path).unwrap().write_all_at(b"spoiled!", offset).unwrap();
+}
+
+fn refusal(dir: &Path) -> String {
+    SledStore::open(dir, small()).map(|_| "it opened").unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn what_is_in_the_log_alone_is_there_after_a_crash() {
+    let dir = crashed(500).await;
+    opens_with_all(dir.path(), 500).await;
+}
+
+#[tokio::test]
+async fn a_lost_or_damaged_database_is_made_anew_and_the_old_one_kept() {
+    for harm in ["gone", "no file", "settings", "middle", "empty"] {
+        let dir = crashed(3000).await;
+        let (sled, db) = (dir.path().join("sled"), dir.path().join("sled/db"));
+        match harm {
+            "gone" => fs::remove_dir_all(&sled).unwrap(),
+            "no file" => fs::remove_file(&db).unwrap(),
+            "settings" => fs::write(sled.join("conf"), "garbage".repeat(9)).unwrap(),
+            "middle" => (0..200).for_each(|n| spoil(&db, n * 997)),
+            _ => fs::write(&db, "").unwrap(),
+        }
+        opens_with_all(dir.path(), 3000).await;
+        assert_eq!(dir.path().join("sled.damaged-1").exists(), harm != "gone", "{harm}");
+    }
+}
+
+#[tokio::test]
+async fn two_snapshots_are_kept_and_the_log_since_the_older_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    fill(&store, 0..6000).await;
+    store.end().unwrap();
+    let snapshots = files(&dir.path().join("snapshots"), "snapshot");
+    assert_eq!(snapshots.len(), 2, "{snapshots:?}");
+    let log: u64 = files(&dir.path().join("log"), "log").iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+    assert!(log > 0);
+    // The newest is damaged: the one before does.
+    spoil(&snapshots[1], 5000);
+    fs::remove_dir_all(dir.path().join("sled")).unwrap();
+    opens_with_all(dir.path(), 6000).await;
+    assert_eq!(files(&dir.path().join("snapshots"), "damaged").len(), 1);
+}
+
+#[tokio::test]
+async fn where_nothing_that_is_left_has_all_of_it_it_is_refused_with_the_file() {
+    // No checkpoint yet: the log alone has it.
+    let dir = crashed_with(300, Options::default()).await;
+    let log = files(&dir.path().join("log"), "log").pop().unwrap();
+    spoil(&log, 2000);
+    let error = refusal(dir.path());
+    assert!(error.contains(log.to_str().unwrap()) && error.contains("at byte"), "{error}");
+    let dir = crashed(300).await;
+    fs::remove_dir_all(dir.path().join("log")).unwrap();
+    assert!(refusal(dir.path()).contains("log is gone"));
+}
+
+#[tokio::test]
+async fn a_running_store_is_backed_up_and_restored() {
+    let (dir, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = open(dir.path());
+    fill(&store, 0..700).await;
+    let component = vec![7; 700_000];
+    store.put_component(Digest::of(&component), &component).await.unwrap();
+    let file = to.path().join("a.backup");
+    let held = store.backup(&file).unwrap();
+    fill(&store, 700..800).await;
+    assert_eq!((held.components, check_backup(&file).unwrap()), (1, held));
+    let restored = to.path().join("restored");
+    assert_eq!(restore(&file, &restored, small()).unwrap(), held);
+    opens_with_all(&restored, 700).await;
+    let again = open(&restored);
+    assert_eq!(again.component(Digest::of(&component)).await.unwrap(), Some(component));
+    let before = store.acquire().await.unwrap().epoch;
+    assert!(again.acquire().await.unwrap().epoch >= before, "it goes on from there");
+    again.end().unwrap();
+    // What was restored can be made anew as well, from the first moment on.
+    let twice = to.path().join("twice");
+    restore(&file, &twice, small()).unwrap();
+    for dir in [restored, twice] {
+        fs::remove_dir_all(dir.join("sled")).unwrap();
+        opens_with_all(&dir, 700).await;
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_backup_or_a_full_directory_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir.path().join("data"));
+    fill(&store, 0..300).await;
+    let file = dir.path().join("a.backup");
+    store.backup(&file).unwrap();
+    store.end().unwrap();
+    let full = restore(&file, &dir.path().join("data"), small());
+    assert!(matches!(full, Err(OfflineError::NotEmpty { .. })));
+    spoil(&file, 10_000);
+    let to = dir.path().join("to");
+    let error = restore(&file, &to, small()).unwrap_err().to_string();
+    assert!(error.contains("a.backup is damaged at byte"), "{error}");
+    assert!(!to.exists());
+}
+
+#[tokio::test]
+async fn compaction_gives_space_back_and_keeps_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 0..4 {
+        let store = open(dir.path());
+        fill(&store, n * 500..(n + 1) * 500).await;
+        store.end().unwrap();
+    }
+    {
+        // What was written once and deleted since.
+        let db = sled::open(dir.path().join("sled")).unwrap();
+        let keys = (0..20_000_u32).map(|n| [b"Z".as_slice(), &n.to_be_bytes()].concat());
+        keys.clone().for_each(|key| drop(db.insert(key, vec![7; 2000]).unwrap()));
+        keys.for_each(|key| drop(db.remove(key).unwrap()));
+        db.flush().unwrap();
+    }
+    let done = compact(dir.path(), small()).unwrap();
+    assert!(done.after * 2 < done.before, "{done:?}");
+    opens_with_all(dir.path(), 2000).await;
+}
+
+#[tokio::test]
+async fn verifying_finds_damaged_rows_and_lost_index_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    fill(&store, 0..20).await;
+    store.end().unwrap();
+    assert_eq!(verify(dir.path(), small()).unwrap().runs, 20);
+    {
+        let db = sled::open(dir.path().join("sled")).unwrap();
+        let first = |prefix: &[u8]| db.scan_prefix(prefix).next().unwrap().unwrap();
+        let (key, value) = first(b"E");
+        let mut bytes = value.to_vec();
+        bytes[30] ^= 1;
+        db.insert(key, bytes).unwrap();
+        db.remove(first(b"Q").0).unwrap();
+        db.flush().unwrap();
+    }
+    let report = verify(dir.path(), small()).unwrap();
+    let told: Vec<String> = report.findings.iter().map(|found| format!("{}: {}", found.what, found.reason)).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("event ") && told[0].contains("checksum"), "{told:?}");
+    assert!(told[1].contains("missing"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_directory_without_a_log_is_upgraded_after_a_backup() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    fill(&store, 0..50).await;
+    store.end().unwrap();
+    // As the first version left it.
+    fs::remove_dir_all(dir.path().join("log")).unwrap();
+    fs::remove_dir_all(dir.path().join("snapshots")).unwrap();
+    sled::open(dir.path().join("sled")).unwrap().remove("A").unwrap();
+    fs::write(dir.path().join("FORMAT"), "stepwell-sled 1\n").unwrap();
+    opens_with_all(dir.path(), 50).await;
+    assert_eq!(fs::read_to_string(dir.path().join("FORMAT")).unwrap(), "stepwell-sled 2\n");
+    let backup = dir.path().join("backups/before-format-2.backup");
+    let to = dir.path().join("to");
+    restore(&backup, &to, small()).unwrap();
+    opens_with_all(&to, 50).await;
+}

@@ -151,7 +151,7 @@ impl Cause {
             Self::SecretExpired => {
                 "the signature matches only a secret that has expired: finish the rotation at the sender"
             }
-            Self::BodyNotUtf8 => "the body is not UTF-8, which no sender can have signed",
+            Self::BodyNotUtf8 => "the body is not UTF-8, hence no JSON; whether somebody signed it was not looked at",
             Self::NotJson => "the body is not JSON",
             Self::NotAnObject => "the body is not a JSON object",
             Self::TooDeep => "the body is nested deeper than 127 (JSON_DEPTH_MAX)",

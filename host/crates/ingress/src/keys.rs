@@ -70,7 +70,7 @@ impl Keys {
 }
 
 impl Key {
-    /// `sign` fails only where the body is not UTF-8: no library of Svix signs that.
+    /// `sign` fails only where the body is not UTF-8. That is no JSON either, whoever signed it.
     fn matches(&self, claim: &Claim<'_>, body: &[u8]) -> Result<Choice, Cause> {
         let expected = self.webhook.sign(claim.id, claim.sent_s, body).map_err(|_| Cause::BodyNotUtf8)?;
         let expected = expected.as_bytes();

@@ -55,6 +55,13 @@ pub struct Source {
     pub secrets: Vec<Secret>,
 }
 
+impl Source {
+    /// Whether it could be used, for those who look at a configuration without starting a host.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        Ready::new(self.clone()).map(drop)
+    }
+}
+
 /// Why a source cannot be used. Names the source, never a secret.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ConfigError {

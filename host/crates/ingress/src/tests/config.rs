@@ -8,7 +8,17 @@ use stepwell_engine::clock::SimulatedClock;
 use super::support::*;
 use crate::{Kind, Source, State};
 
+/// What is said at the start, and by a check of each source.
 fn refusal(sources: Vec<Source>) -> String {
+    let checked = sources.iter().find_map(|source| source.check().err());
+    let refused = refused(sources);
+    if let Some(checked) = checked {
+        assert_eq!(checked.to_string(), refused);
+    }
+    refused
+}
+
+fn refused(sources: Vec<Source>) -> String {
     let clock = Arc::new(SimulatedClock::at(Timestamp::ZERO));
     State::over(Arc::new(Fake::default()), clock, sources).unwrap_err().to_string()
 }

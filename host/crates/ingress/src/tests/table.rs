@@ -201,6 +201,15 @@ async fn unknown_source_is_not_found_whatever_it_sends_and_no_body_is_read() {
 }
 
 #[tokio::test]
+async fn source_is_the_decoded_path_whatever_the_query() {
+    for path in ["/webhooks/%63lerk", "/webhooks/%63%6C%65rk", "/webhooks/clerk?source=billing", "/webhooks/clerk?"] {
+        let bench = Bench::new();
+        assert_eq!(bench.verdict(Delivery::new().to(path)).await, (202, ""), "{path}");
+        assert_eq!(bench.drafts()[0].source, "clerk");
+    }
+}
+
+#[tokio::test]
 async fn head_that_proves_nothing_costs_no_body() {
     let bench = Bench::new();
     for delivery in [Delivery::new().without("svix-id"), Delivery::new().set("svix-timestamp", "1")] {

@@ -4,15 +4,21 @@ use crate::digest::hex;
 use crate::limits::IDEMPOTENCY_KEY_MAX;
 use crate::{Digest, RunId, WorkflowId};
 
-/// `<workflow>/<run>/<step>`; a step's name that would make it longer than 200 characters, or that is not
-/// printable ASCII without spaces, goes in by its SHA-256.
+/// `<workflow>/<run>/<step>`; a step's name that would make it longer than 200 characters, that is not
+/// printable ASCII without spaces, or that ends like the key of a further request (`/2`), goes in by its
+/// SHA-256: no two requests of a run share a key.
 pub(super) fn key(workflow: &WorkflowId, run: RunId, step: &str) -> String {
     let plain = format!("{workflow}/{run}/{step}");
-    if plain.len() <= IDEMPOTENCY_KEY_MAX && plain.bytes().all(|b| b.is_ascii_graphic()) {
+    let fits = plain.len() <= IDEMPOTENCY_KEY_MAX && plain.bytes().all(|b| b.is_ascii_graphic());
+    if fits && !ends_like_a_further_request(step) {
         return plain;
     }
     let digest = Digest::of(step.as_bytes());
     format!("{workflow}/{run}/sha256-{}", hex(digest.as_bytes()))
+}
+
+fn ends_like_a_further_request(step: &str) -> bool {
+    step.rsplit_once('/').is_some_and(|(_, last)| last.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// The key of the `n`th request of an attempt, from 1.

@@ -58,7 +58,7 @@ pub enum Refusal {
     Reserved(String),
     #[error("data has {size} bytes, the limit EVENT_DATA_BYTES_MAX is {EVENT_DATA_BYTES_MAX}")]
     Data { size: usize },
-    #[error("the sender's id has {size} bytes, the limit EXTERNAL_ID_BYTES_MAX is {EXTERNAL_ID_BYTES_MAX}")]
+    #[error("a sender's id has 1 to {EXTERNAL_ID_BYTES_MAX} bytes (EXTERNAL_ID_BYTES_MAX), this one {size}")]
     ExternalId { size: usize },
 }
 
@@ -73,7 +73,7 @@ impl Event {
             return Err(Refusal::Data { size: self.data.size() });
         }
         match &self.external_id {
-            Some(id) if id.len() > EXTERNAL_ID_BYTES_MAX => Err(Refusal::ExternalId { size: id.len() }),
+            Some(id) if !(1..=EXTERNAL_ID_BYTES_MAX).contains(&id.len()) => Err(Refusal::ExternalId { size: id.len() }),
             Some(_) | None => Ok(()),
         }
     }
@@ -104,5 +104,44 @@ impl Event {
             v: self.v.as_deref(),
             meta: &self.meta,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(external_id: &str, name: &str) -> Event {
+        Event {
+            id: EventId::from_bytes([1; 16]),
+            source: SOURCE_API.to_owned(),
+            external_id: Some(external_id.to_owned()),
+            name: name.to_owned(),
+            data: Json::null(),
+            ts: Timestamp::ZERO,
+            v: None,
+            meta: Json::null(),
+            received_at: Timestamp::ZERO,
+            not_before: None,
+            body: None,
+            depth: 0,
+            subject: None,
+            key_id: None,
+        }
+    }
+
+    #[test]
+    fn a_senders_id_is_neither_empty_nor_too_long() {
+        for (id, allowed) in [("a", true), (&*"a".repeat(256), true), (&*"a".repeat(257), false), ("", false)] {
+            assert_eq!(event(id, "e").check().is_ok(), allowed, "{} bytes", id.len());
+        }
+    }
+
+    #[test]
+    fn names_are_bounded_and_those_of_the_host_are_its_own() {
+        let names = [("n".repeat(256), true), ("n".repeat(257), false), ("stepwell/run.failed".into(), false)];
+        for (name, allowed) in names {
+            assert_eq!(event("a", &name).check().is_ok(), allowed, "{name}");
+        }
     }
 }

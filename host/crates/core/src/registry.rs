@@ -22,6 +22,8 @@ pub struct Plugin {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Registry {
     plugins: BTreeMap<PluginName, Plugin>,
+    /// Whose each workflow is: of the plugins that declare it the first one in service, or else the first.
+    owners: BTreeMap<WorkflowId, PluginName>,
 }
 
 /// A workflow and the plugin that declares it.
@@ -35,6 +37,14 @@ impl Registry {
     /// Adds a plugin or puts it in the place of the one of its name.
     pub fn put(&mut self, plugin: Plugin) {
         self.plugins.insert(plugin.name.clone(), plugin);
+        self.owners.clear();
+        for active in [true, false] {
+            for plugin in self.plugins.values().filter(|plugin| plugin.active == active) {
+                for workflow in &plugin.manifest.workflows {
+                    self.owners.entry(workflow.id.clone()).or_insert_with(|| plugin.name.clone());
+                }
+            }
+        }
     }
 
     pub fn plugin(&self, name: &PluginName) -> Option<&Plugin> {
@@ -53,7 +63,17 @@ impl Registry {
 
     /// The workflow of this id, if an active plugin declares it.
     pub fn workflow(&self, id: &WorkflowId) -> Option<Declared<'_>> {
-        self.workflows().find(|declared| declared.workflow.id == *id)
+        self.owner(id).filter(|declared| declared.plugin.active)
+    }
+
+    /// The workflow of this id as an active plugin declares it, or else as one that is out of service did.
+    pub fn declared(&self, id: &WorkflowId) -> Option<&Workflow> {
+        self.owner(id).map(|declared| declared.workflow)
+    }
+
+    fn owner(&self, id: &WorkflowId) -> Option<Declared<'_>> {
+        let plugin = self.plugins.get(self.owners.get(id)?)?;
+        Some(Declared { plugin, workflow: plugin.manifest.workflow(id)? })
     }
 
     /// What an event of this name starts.
@@ -68,5 +88,44 @@ impl Registry {
             let other = others().find(|declared| declared.workflow.id == workflow.id)?;
             Some((workflow.id.clone(), other.plugin.name.clone()))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plugin(name: &str, workflows: &[&str], active: bool) -> Plugin {
+        let workflows: Vec<_> =
+            workflows.iter().map(|id| format!(r#"{{"id":"{id}","triggers":[{{"event":"e"}}]}}"#)).collect();
+        let text = format!(r#"{{"schema":1,"workflows":[{}]}}"#, workflows.join(","));
+        Plugin {
+            name: name.parse().unwrap(),
+            component: Digest::of(name.as_bytes()),
+            manifest: Manifest::parse(&text).unwrap(),
+            registered_at: Timestamp::ZERO,
+            active,
+        }
+    }
+
+    #[test]
+    fn a_workflow_is_found_where_it_is_declared_now_or_else_was() {
+        let mut registry = Registry::default();
+        let found = |registry: &Registry, id: &str| {
+            let id = id.parse().unwrap();
+            let now = registry.workflow(&id).map(|declared| declared.plugin.name.to_string());
+            (now, registry.declared(&id).is_some())
+        };
+        registry.put(plugin("old", &["a", "b"], false));
+        assert_eq!(found(&registry, "a"), (None, true));
+        registry.put(plugin("second", &["a"], true));
+        assert_eq!(found(&registry, "a"), (Some("second".into()), true));
+        registry.put(plugin("first", &["a"], true));
+        assert_eq!(found(&registry, "a"), (Some("first".into()), true), "of two the first by name");
+        registry.put(plugin("first", &["c"], true));
+        registry.put(plugin("second", &["a"], false));
+        assert_eq!(found(&registry, "a"), (None, true));
+        assert_eq!(found(&registry, "c"), (Some("first".into()), true));
+        assert_eq!(found(&registry, "d"), (None, false));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use stepwell_core::manifest::{Concurrency, Workflow};
+use stepwell_core::manifest::Concurrency;
 use stepwell_core::{Registry, WorkflowId};
 
 /// Activations under way, counted for every limit.
@@ -36,8 +36,7 @@ impl Slots {
     /// How many more activations of this workflow may begin now.
     pub(crate) fn free(&self, workflow: &WorkflowId, registry: &Registry) -> usize {
         let host = self.max.saturating_sub(self.total);
-        let limits = declared(registry, workflow).map(|w| w.concurrency.as_slice()).unwrap_or_default();
-        limits.iter().map(|limit| self.free_of(workflow, limit, registry)).fold(host, usize::min)
+        limits(workflow, registry).iter().map(|limit| self.free_of(workflow, limit, registry)).fold(host, usize::min)
     }
 
     fn free_of(&self, workflow: &WorkflowId, limit: &Concurrency, registry: &Registry) -> usize {
@@ -50,15 +49,12 @@ impl Slots {
 
     fn used_by_group(&self, group: &str, registry: &Registry) -> usize {
         let in_group = |workflow: &WorkflowId| {
-            let limits = declared(registry, workflow).map(|w| w.concurrency.as_slice()).unwrap_or_default();
-            limits.iter().any(|limit| limit.group.as_deref() == Some(group))
+            limits(workflow, registry).iter().any(|limit| limit.group.as_deref() == Some(group))
         };
         self.by_workflow.iter().filter(|(workflow, _)| in_group(workflow)).map(|(_, count)| count).sum()
     }
 }
 
-/// The workflow as it is declared, or as it was by a plugin that is out of service.
-fn declared<'a>(registry: &'a Registry, id: &WorkflowId) -> Option<&'a Workflow> {
-    let now = registry.workflow(id).map(|declared| declared.workflow);
-    now.or_else(|| registry.plugins().find_map(|plugin| plugin.manifest.workflow(id)))
+fn limits<'a>(workflow: &WorkflowId, registry: &'a Registry) -> &'a [Concurrency] {
+    registry.declared(workflow).map(|workflow| workflow.concurrency.as_slice()).unwrap_or_default()
 }

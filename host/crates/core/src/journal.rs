@@ -116,6 +116,11 @@ impl StepError {
         self
     }
 
+    /// What it takes up in a journal, bytes.
+    pub fn size(&self) -> usize {
+        self.message.len() + self.detail.as_ref().map_or(0, Json::size)
+    }
+
     /// When the sender's own wish says to try again.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after_ms.map(Duration::from_millis)

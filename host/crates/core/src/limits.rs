@@ -1,5 +1,6 @@
 //! Every bound of the vocabulary, with its arithmetic. What exceeds one is refused with its name.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// An event's name, bytes of UTF-8.
@@ -22,7 +23,8 @@ pub const JOURNAL_BYTES_MAX: u64 = 32 << 20;
 pub const ERROR_MESSAGE_BYTES_MAX: usize = 8 << 10;
 /// An error's detail, bytes of JSON; larger ones are dropped.
 pub const ERROR_DETAIL_BYTES_MAX: usize = 64 << 10;
-/// Attempts a policy may ask for. Each keeps at most 8 KiB of message: under 1 MiB a step.
+/// Attempts a policy may ask for. Each keeps at most 8 KiB of message and 64 KiB of detail: 7 MiB a step, which
+/// count towards its run's journal.
 pub const ATTEMPTS_MAX: u32 = 100;
 /// The longest sleep: ten years of 365.25 days.
 pub const SLEEP_MAX: Duration = Duration::from_secs(315_576_000);
@@ -32,6 +34,8 @@ pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 pub const STEP_TIMEOUT_DEFAULT: Duration = Duration::from_secs(300);
 /// The longest timeout a step may ask for.
 pub const STEP_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+/// The timeouts there are: the host counts in milliseconds.
+pub const STEP_TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=STEP_TIMEOUT_MAX;
 /// A manifest's JSON, bytes.
 pub const MANIFEST_BYTES_MAX: usize = 256 << 10;
 /// Workflows in one component.
@@ -46,8 +50,8 @@ pub const CONCURRENCY_MAX: u32 = 100_000;
 pub const IDEMPOTENCY_KEY_MAX: usize = 200;
 /// A config value, bytes.
 pub const VAR_BYTES_MAX: usize = 8 << 10;
-/// Tries of a run whose trap or whose component's failure lay outside every step: once, and once more.
-pub const TRIES_OUTSIDE_STEPS_MAX: u32 = 2;
+/// Traps outside every step, in a row, that end a run: it is tried once, and once more.
+pub const TRAPS_OUTSIDE_STEPS_MAX: u32 = 2;
 /// The pause before the second of them.
 pub const TRY_AGAIN_DELAY: Duration = Duration::from_secs(1);
 /// Deaths of the process that a run may be alone for before it is set aside.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::limits::{ASKS_MAX, CONCURRENCY_MAX, MANIFEST_BYTES_MAX, TRIGGERS_MAX, VAR_BYTES_MAX, WORKFLOWS_MAX};
+use crate::limits::{
+    ASKS_MAX, CONCURRENCY_MAX, MANIFEST_BYTES_MAX, STEP_TIMEOUTS, TRIGGERS_MAX, VAR_BYTES_MAX, WORKFLOWS_MAX,
+};
 use crate::retry::{BadPolicy, Policy, PolicyRequest};
 use crate::trigger::Pattern;
 use crate::{Json, WorkflowId};
@@ -254,6 +256,8 @@ pub enum BadManifest {
     Retries(WorkflowId, BadPolicy),
     #[error("workflow {0}: a concurrency limit must be 1 to {CONCURRENCY_MAX}, not {1}")]
     Limit(WorkflowId, u32),
+    #[error("workflow {0}: timeouts.step must be 1 ms to 24 h (STEP_TIMEOUT_MAX), not {1:?}")]
+    StepTimeout(WorkflowId, Duration),
     #[error("asks.{0} has {1} entries, the limit ASKS_MAX is {ASKS_MAX}")]
     Asks(&'static str, usize),
     #[error("asks.vars.{0} has a default of {1} bytes, the limit VAR_BYTES_MAX is {VAR_BYTES_MAX}")]
@@ -318,7 +322,12 @@ impl Workflow {
                 return Err(BadManifest::Limit(self.id.clone(), limit));
             }
         }
-        Ok(())
+        match self.timeouts.as_ref().and_then(|timeouts| timeouts.step) {
+            Some(timeout) if !STEP_TIMEOUTS.contains(&timeout) => {
+                Err(BadManifest::StepTimeout(self.id.clone(), timeout))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Its retry policy: what it asks for over the default.
@@ -435,6 +444,8 @@ mod tests {
             (r#"{"id":"a","triggers":[{"event":"a"}],"concurency":[]}"#, "concurency"),
             (r#"{"id":"a","triggers":[{"event":"a"}],"concurrency":[{"limit":0}]}"#, "concurrency limit"),
             (r#"{"id":"a","triggers":[{"event":"a"}],"retries":{"attempts_max":0}}"#, "attempts_max"),
+            (r#"{"id":"a","triggers":[{"event":"a"}],"timeouts":{"step":"25h"}}"#, "STEP_TIMEOUT_MAX"),
+            (r#"{"id":"a","triggers":[{"event":"a"}],"timeouts":{"step":"999us"}}"#, "STEP_TIMEOUT_MAX"),
             (r#"{"id":"a","triggers":[{"event":"a"}]},{"id":"a","triggers":[{"event":"a"}]}"#, "declared twice"),
         ];
         for (workflow, expected) in cases {

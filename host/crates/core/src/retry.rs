@@ -123,6 +123,21 @@ mod tests {
     }
 
     #[test]
+    fn the_most_that_can_be_asked_for_stays_in_bounds() {
+        for first_delay in [Duration::ZERO, Duration::from_millis(1), RETRY_DELAY_MAX] {
+            for delay_max in [Duration::ZERO, RETRY_DELAY_MAX] {
+                let policy = Policy { attempts_max: ATTEMPTS_MAX, first_delay, factor: 100.0, delay_max, jitter: 1.0 }
+                    .check()
+                    .unwrap();
+                for (failed, chance) in [(0, 0), (1, u64::MAX), (ATTEMPTS_MAX, u64::MAX), (u32::MAX, u64::MAX)] {
+                    let delay = policy.delay(failed, chance);
+                    assert!(delay <= RETRY_DELAY_MAX && delay <= delay_max * 2, "{policy:?} {failed}: {delay:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn refuses_what_makes_no_sense() {
         let ask = |request: PolicyRequest| Policy::DEFAULT.with(&request);
         assert!(ask(PolicyRequest { attempts_max: Some(0), ..Default::default() }).is_err());

@@ -54,8 +54,11 @@ pub struct Run {
     /// Entries in its journal, and their bytes.
     pub entries: u32,
     pub journal_bytes: u64,
-    /// Tries that ended outside every step: by a trap, or by a failure that asked to be tried again.
+    /// Failures of the workflow that asked to be tried again, since it last got on.
     pub tries: u32,
+    /// Traps outside every step, since it last got on.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub traps: u32,
     /// What its component's manifest says about its steps, kept beside the component.
     #[serde(default, skip_serializing_if = "Asked::is_default")]
     pub asked: Asked,
@@ -75,6 +78,11 @@ pub struct Asked {
     pub retries: PolicyRequest,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_timeout_ms: Option<u64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Asked {
@@ -282,6 +290,7 @@ impl Run {
             entries: 0,
             journal_bytes: 0,
             tries: 0,
+            traps: 0,
             asked: Asked::of(declared.workflow),
             vars: BTreeMap::new(),
             control: None,

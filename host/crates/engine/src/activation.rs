@@ -105,7 +105,11 @@ async fn execute(shared: &Arc<Shared>, session: &Arc<Session>, activation: Activ
 fn newest(shared: &Shared, run: &Run) -> Option<Newest> {
     let registry = shared.registry.load();
     let declared: Option<Declared<'_>> = registry.workflow(&run.workflow);
-    declared.map(|declared| Newest { component: declared.plugin.component, asked: Asked::of(declared.workflow) })
+    declared.map(|declared| Newest {
+        plugin: declared.plugin.name.clone(),
+        component: declared.plugin.component,
+        asked: Asked::of(declared.workflow),
+    })
 }
 
 fn activation(run: &Run, event_json: stepwell_core::Json) -> Activation {

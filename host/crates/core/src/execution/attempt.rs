@@ -4,7 +4,7 @@ use super::key::{key, nth};
 use super::options::StepOptions;
 use super::{Answer, Attempted, Execution, Open, Transition};
 use crate::journal::{Attempt, EntryState, StepError};
-use crate::limits::{JOURNAL_BYTES_MAX, OUTPUT_BYTES_MAX, RETRY_DELAY_MAX};
+use crate::limits::{OUTPUT_BYTES_MAX, RETRY_DELAY_MAX};
 use crate::run::State;
 use crate::{Json, Timestamp};
 
@@ -74,6 +74,7 @@ impl Execution {
             }
             Ok(output) => self.done(&open, output, now),
             Err(error) => match self.attempt_failed(&open, error.bounded(), now) {
+                _ if self.is_full() => self.full(now),
                 Verdict::Retry(state) => self.leave(state, now),
                 Verdict::Final(error) => self.keep(Answer::Failed(error)),
             },
@@ -82,17 +83,22 @@ impl Execution {
 
     fn done(&mut self, open: &Open, output: Json, now: Timestamp) -> Transition {
         self.grow(output.size());
-        if self.run.journal_bytes > JOURNAL_BYTES_MAX {
-            let limit = format!("JOURNAL_BYTES_MAX: a run's journal has at most {JOURNAL_BYTES_MAX} bytes");
-            return self.exceeded(limit, now);
+        if self.is_full() {
+            return self.full(now);
         }
         let attempts = self.ended(open.entry, None, now);
         if let Some(entry) = self.entry_mut(open.entry) {
             entry.state = EntryState::Done { attempts, output, at: now };
         }
-        self.run.tries = 0;
+        self.progressed();
         self.consume(Some(now));
         self.keep(Answer::Continue)
+    }
+
+    /// What went wrong outside steps before this is no longer in a row with what may come.
+    pub(super) const fn progressed(&mut self) {
+        self.run.tries = 0;
+        self.run.traps = 0;
     }
 
     /// The open attempt trapped or timed out: its guest is gone, so a final failure is handed over by
@@ -102,6 +108,7 @@ impl Execution {
             return self.misused(message, now);
         };
         match self.attempt_failed(&open, StepError::transient(message), now) {
+            _ if self.is_full() => self.full(now),
             Verdict::Retry(state) => self.leave(state, now),
             Verdict::Final(_) => self.leave(State::Running { since: now }, now),
         }
@@ -109,8 +116,9 @@ impl Execution {
 
     fn attempt_failed(&mut self, open: &Open, error: StepError, now: Timestamp) -> Verdict {
         let attempts = self.ended(open.entry, Some(error.clone()), now);
-        self.grow(error.message.len());
+        self.grow(error.size());
         if error.permanent || open.number >= open.policy.attempts_max {
+            self.grow(error.size());
             if let Some(entry) = self.entry_mut(open.entry) {
                 entry.state = EntryState::Failed { attempts, error: error.clone(), at: now };
             }

@@ -6,7 +6,7 @@ use super::options::StepOptions;
 use super::{Answer, Execution, OnUnknown, Transition};
 use crate::Timestamp;
 use crate::journal::{Attempt, Call, CallKind, Entry, EntryState, OptionsHash, WokenBy, check_step_name};
-use crate::limits::{SLEEP_MAX, STEPS_MAX};
+use crate::limits::{JOURNAL_BYTES_MAX, SLEEP_MAX, STEPS_MAX};
 use crate::run::{ErrorKind, State};
 
 /// Providers remember an idempotency key for 24 hours (Resend, Stripe): one hour is kept as a margin.
@@ -48,7 +48,8 @@ impl Execution {
     }
 
     pub(super) fn sleep_until(&mut self, name: &str, until: Timestamp, now: Timestamp) -> Transition {
-        if until.since(now) > SLEEP_MAX {
+        // What stands in the journal was right when it was made, wherever the clock has been set to since.
+        if !self.is_replaying() && until.since(now.max(self.clock)) > SLEEP_MAX {
             return self.misused(format!("sleep {name:?}: {until} is more than ten years ahead"), now);
         }
         let fresh = EntryState::Asleep { since: now, until };
@@ -84,6 +85,9 @@ impl Execution {
             }
             None => self.append(Entry { index, call, state: fresh }),
         }
+        if self.is_full() {
+            return Err(Box::new(self.full(now)));
+        }
         self.cursor += 1;
         Ok(index)
     }
@@ -97,6 +101,15 @@ impl Execution {
 
     pub(super) fn grow(&mut self, bytes: usize) {
         self.run.journal_bytes = self.run.journal_bytes.saturating_add(bytes as u64);
+    }
+
+    pub(super) const fn is_full(&self) -> bool {
+        self.run.journal_bytes > JOURNAL_BYTES_MAX
+    }
+
+    pub(super) fn full(&mut self, now: Timestamp) -> Transition {
+        let limit = format!("JOURNAL_BYTES_MAX: a run's journal has at most {JOURNAL_BYTES_MAX} bytes");
+        self.exceeded(limit, now)
     }
 
     /// `send`, then `send#2`, `send#3`, … in order of appearance.
@@ -163,6 +176,7 @@ impl Execution {
             return self.leave(State::Sleeping { until, entry: index }, now);
         }
         self.wake(index, (since, until), WokenBy::Timer, now);
+        self.progressed();
         let clock = self.entry(index).and_then(Entry::clock);
         self.consume(clock);
         self.go_on(Answer::Continue)

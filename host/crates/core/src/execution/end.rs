@@ -3,7 +3,7 @@
 use super::{Execution, Transition};
 use crate::journal::{EntryState, StepError, truncate};
 use crate::limits::{
-    ERROR_MESSAGE_BYTES_MAX, OUTPUT_BYTES_MAX, RETRY_DELAY_MAX, TRIES_OUTSIDE_STEPS_MAX, TRY_AGAIN_DELAY,
+    ERROR_MESSAGE_BYTES_MAX, OUTPUT_BYTES_MAX, RETRY_DELAY_MAX, TRAPS_OUTSIDE_STEPS_MAX, TRY_AGAIN_DELAY,
 };
 use crate::run::{ErrorKind, RunError, State};
 use crate::{Json, Timestamp};
@@ -34,6 +34,7 @@ impl Execution {
     /// A failure fails the run unless it says when to try again.
     fn returned_failure(&mut self, failure: StepError, now: Timestamp) -> Transition {
         self.run.tries = self.run.tries.saturating_add(1);
+        self.run.traps = 0;
         match failure.retry_after() {
             Some(delay) if !failure.permanent && self.run.tries < self.settings.policy.attempts_max => {
                 let at = now.after(delay.min(RETRY_DELAY_MAX));
@@ -66,8 +67,8 @@ impl Execution {
         if self.open.is_some() {
             return self.attempt_lost(message, now);
         }
-        self.run.tries = self.run.tries.saturating_add(1);
-        if self.run.tries >= TRIES_OUTSIDE_STEPS_MAX {
+        self.run.traps = self.run.traps.saturating_add(1);
+        if self.run.traps >= TRAPS_OUTSIDE_STEPS_MAX {
             return self.fail(ErrorKind::Trap, message, now);
         }
         self.leave(State::Retrying { at: now.after(TRY_AGAIN_DELAY), entry: None }, now)

@@ -20,7 +20,7 @@ pub use options::{OnUnknown, StepOptions};
 use crate::journal::{Entry, StepError};
 use crate::retry::Policy;
 use crate::run::{Asked, State};
-use crate::{Digest, Json, Run, Timestamp};
+use crate::{Digest, Json, PluginName, Run, Timestamp};
 
 /// A run in the hands of one activation.
 #[derive(Clone, Debug)]
@@ -94,9 +94,10 @@ pub enum Command {
     SetAside { deaths: u32 },
 }
 
-/// The component that now declares the run's workflow, and what it asks for.
+/// The component that now declares the run's workflow, whose it is, and what it asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Newest {
+    pub plugin: PluginName,
     pub component: Digest,
     pub asked: Asked,
 }
@@ -220,6 +221,7 @@ impl Execution {
     fn begin(&mut self, newest: Option<Newest>, now: Timestamp) -> Transition {
         match newest {
             Some(newest) if self.run.component.is_none() => {
+                self.run.plugin = newest.plugin;
                 self.run.component = Some(newest.component);
                 self.run.asked = newest.asked;
                 self.settings = self.run.asked.settings();
@@ -297,5 +299,7 @@ impl Execution {
     }
 }
 
+#[cfg(test)]
+mod hard_cases;
 #[cfg(test)]
 mod tests;

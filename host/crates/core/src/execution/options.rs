@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::limits::STEP_TIMEOUT_MAX;
+use crate::limits::STEP_TIMEOUTS;
 use crate::retry::{BadPolicy, Policy, PolicyRequest};
 
 /// A step's options, read and checked.
@@ -53,7 +53,7 @@ impl StepOptions {
     pub fn parse(text: &str, policy: Policy, timeout: Duration) -> Result<Self, BadOptions> {
         let request = if text.is_empty() { Request::default() } else { serde_json::from_str(text)? };
         let timeout = request.timeout.unwrap_or(timeout);
-        if timeout.is_zero() || timeout > STEP_TIMEOUT_MAX {
+        if !STEP_TIMEOUTS.contains(&timeout) {
             return Err(BadOptions::Timeout(timeout));
         }
         Ok(Self { policy: policy.with(&request.retries)?, timeout, on_unknown: request.on_unknown })

@@ -8,21 +8,21 @@ use crate::manifest::Manifest;
 use crate::registry::{Plugin, Registry};
 use crate::run::{Control, ErrorKind, Status, Wish};
 
-const START: i64 = 1_700_000_000_000;
+pub(super) const START: i64 = 1_700_000_000_000;
 
 /// A run, its journal as a store would hold it, and a clock.
-struct Bench {
-    run: Run,
-    journal: Vec<Entry>,
-    now: Timestamp,
+pub(super) struct Bench {
+    pub(super) run: Run,
+    pub(super) journal: Vec<Entry>,
+    pub(super) now: Timestamp,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with_options("")
     }
 
-    fn with_options(options: &str) -> Self {
+    pub(super) fn with_options(options: &str) -> Self {
         let text = format!(r#"{{"schema":1,"workflows":[{{"id":"w","triggers":[{{"event":"e"}}]{options}}}]}}"#);
         let now = Timestamp::from_millis(START);
         let mut registry = Registry::default();
@@ -54,7 +54,7 @@ impl Bench {
     }
 
     /// Begins an activation on what the store holds.
-    fn activate(&mut self) -> Execution {
+    pub(super) fn activate(&mut self) -> Execution {
         let mut execution = Execution::new(self.run.clone(), self.journal.clone());
         if self.run.control.is_some() {
             let transition = execution.apply(Command::TakeControl, self.now);
@@ -65,7 +65,7 @@ impl Bench {
     }
 
     /// Applies a command, keeps its write as a store would, and answers.
-    fn apply(&mut self, execution: &mut Execution, command: Command) -> Answer {
+    pub(super) fn apply(&mut self, execution: &mut Execution, command: Command) -> Answer {
         let transition = execution.apply(command, self.now);
         self.keep(execution, &transition);
         transition.answer
@@ -87,35 +87,35 @@ impl Bench {
         execution.submitted(revision, self.run.control.clone());
     }
 
-    fn step(&mut self, execution: &mut Execution, name: &str) -> Answer {
+    pub(super) fn step(&mut self, execution: &mut Execution, name: &str) -> Answer {
         self.apply(execution, Command::Step { name: name.into(), options: String::new() })
     }
 
     /// Executes a step's body to success.
-    fn execute(&mut self, execution: &mut Execution, name: &str, output: &str) {
+    pub(super) fn execute(&mut self, execution: &mut Execution, name: &str, output: &str) {
         let token = token(&self.step(execution, name));
         let outcome = Ok(Json::parse(output.into()).unwrap());
         assert_eq!(self.apply(execution, Command::Finish { token, outcome }), Answer::Continue);
     }
 
-    fn fail_attempt(&mut self, execution: &mut Execution, name: &str, error: StepError) -> Answer {
+    pub(super) fn fail_attempt(&mut self, execution: &mut Execution, name: &str, error: StepError) -> Answer {
         let token = token(&self.step(execution, name));
         self.apply(execution, Command::Finish { token, outcome: Err(error) })
     }
 
-    fn advance(&mut self, by: Duration) {
+    pub(super) fn advance(&mut self, by: Duration) {
         self.now = self.now.after(by);
     }
 
-    fn wish(&mut self, wish: Wish) {
+    pub(super) fn wish(&mut self, wish: Wish) {
         self.run.control = Some(Control { wish, by: "ada".into(), at: self.now });
     }
 
-    fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         self.run.status()
     }
 
-    fn error(&self) -> (ErrorKind, String) {
+    pub(super) fn error(&self) -> (ErrorKind, String) {
         match &self.run.state {
             State::Failed { error } => (error.kind, error.message.clone()),
             other => panic!("the run has not failed: {other:?}"),
@@ -123,18 +123,18 @@ impl Bench {
     }
 }
 
-fn token(answer: &Answer) -> u64 {
+pub(super) fn token(answer: &Answer) -> u64 {
     match answer {
         Answer::Execute(attempted) => attempted.token,
         other => panic!("expected an attempt, got {other:?}"),
     }
 }
 
-fn json(text: &str) -> Json {
+pub(super) fn json(text: &str) -> Json {
     Json::parse(text.into()).unwrap()
 }
 
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 #[test]
 fn a_stored_result_answers_and_its_step_never_runs_again() {
@@ -359,7 +359,7 @@ fn a_replay_that_differs_is_stopped_at_the_first_differing_call_with_both_sides(
 #[test]
 fn the_contract_used_wrongly_fails_the_run_and_says_how() {
     type Misuse = fn(&mut Bench, &mut Execution) -> Answer;
-    let cases: [(Misuse, &str); 7] = [
+    let cases: [(Misuse, &str); 8] = [
         (|b, e| b.step(e, ""), "STEP_NAME_BYTES_MAX"),
         (|b, e| b.step(e, "a#2"), "#"),
         (
@@ -373,6 +373,7 @@ fn the_contract_used_wrongly_fails_the_run_and_says_how() {
         (|b, e| b.apply(e, Command::Send { token: 9 }), "token 9"),
         (|b, e| b.apply(e, Command::Sleep { name: "s".into(), duration: DAY * 4000 }), "ten years"),
         (|b, e| b.apply(e, Command::Step { name: "a".into(), options: r#"{"retry":1}"#.into() }), "retry"),
+        (|b, e| b.apply(e, Command::Step { name: "a".into(), options: r#"{"timeout":"9us"}"#.into() }), "1 ms to 24 h"),
     ];
     for (misuse, expected) in cases {
         let mut bench = Bench::new();
@@ -465,7 +466,8 @@ fn a_failure_that_asks_for_it_tries_the_workflow_again() {
 
 #[test]
 fn a_run_stays_on_the_component_that_it_began_with() {
-    let newest = |n: &[u8]| Some(Newest { component: Digest::of(n), asked: Asked::default() });
+    let newest =
+        |n: &[u8]| Some(Newest { plugin: "p".parse().unwrap(), component: Digest::of(n), asked: Asked::default() });
     let mut bench = Bench::new();
     let mut first = Execution::new(bench.run.clone(), Vec::new());
     first.apply(Command::Begin { newest: newest(b"second") }, bench.now);

@@ -48,9 +48,18 @@ impl Disk {
 
     /// Makes it larger or smaller.
     pub fn resize(&self, size: &str) -> Result<()> {
+        self.remount(&format!("size={size}"))
+    }
+
+    /// From now on nothing can be written to it.
+    pub fn make_read_only(&self) -> Result<()> {
+        self.remount("ro")
+    }
+
+    fn remount(&self, option: &str) -> Result<()> {
         let mut command = self.command("mount");
-        let status = command.args(["-o", &format!("remount,size={size}")]).arg(&self.dir).status()?;
-        ensure!(status.success(), "the disk at {} cannot be resized", self.dir.display());
+        let status = command.args(["-o", &format!("remount,{option}")]).arg(&self.dir).status()?;
+        ensure!(status.success(), "the disk at {} cannot be mounted with {option}", self.dir.display());
         Ok(())
     }
 }

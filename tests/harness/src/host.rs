@@ -26,6 +26,8 @@ pub struct Host {
     pub config: Config,
     /// Another data directory than the home's.
     pub data_dir: Option<PathBuf>,
+    /// Where webhooks come in; a free port if not said.
+    pub listen: Option<SocketAddr>,
     running: Option<Running>,
     advanced_ms: i64,
     /// A disk of its own that the data directory is on.
@@ -50,7 +52,7 @@ impl Host {
     /// A host that was not started yet.
     pub fn new(config: Config) -> Result<Self> {
         let home = Home::new()?;
-        Ok(Self { home, config, data_dir: None, running: None, advanced_ms: 0, disk: None })
+        Ok(Self { home, config, data_dir: None, listen: None, running: None, advanced_ms: 0, disk: None })
     }
 
     /// Starts it and waits until it takes events in.
@@ -81,15 +83,22 @@ impl Host {
         Ok(Refusal { status, log: process.log() })
     }
 
-    fn spawn(&self) -> Result<Process> {
+    /// Writes its configuration, `stepwell.toml` in its home.
+    pub fn write_config(&self) -> Result<PathBuf> {
         let file = self.home.path().join("stepwell.toml");
         fs::write(&file, self.config.text()).context("the configuration cannot be written")?;
+        Ok(file)
+    }
+
+    fn spawn(&self) -> Result<Process> {
+        let file = self.write_config()?;
         let mut command = match &self.disk {
             Some(disk) => disk.command(binary()?),
             None => Command::new(binary()?),
         };
         command.arg("serve").arg("--config").arg(&file);
-        command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        let listen = self.listen.map_or_else(|| "127.0.0.1:0".to_owned(), |listen| listen.to_string());
+        command.args(["--listen", &listen, "--admin-listen", "127.0.0.1:0"]);
         command.arg("--data-dir").arg(self.data_dir()).arg("--plugins").arg(self.home.plugins());
         command.arg("--test-clock").arg(self.socket());
         Process::start("the host", &mut command, &self.home.path().join("host.log"))

@@ -7,6 +7,7 @@
 
 mod api;
 mod clock;
+mod command;
 mod config;
 mod disk;
 mod emulators;
@@ -22,6 +23,7 @@ mod wire;
 
 pub use api::{Api, Attempt, Reply, Run, Sent, Step};
 pub use clock::now_ms;
+pub use command::{Reader, Told, command, nobody};
 pub use config::{Config, SECRET};
 pub use disk::Disk;
 pub use emulators::{Emulators, Mail, Outbox, Received};

@@ -9,6 +9,10 @@ pub const START_MAX: Duration = Duration::from_secs(60);
 pub const STOP_MAX: Duration = Duration::from_secs(30);
 /// For a condition to come true.
 pub const CONDITION_MAX: Duration = Duration::from_secs(60);
+/// For a verb of the command line, which may wait for runs.
+pub const COMMAND_MAX: Duration = Duration::from_secs(60);
+/// For the first build of a workflow with nothing of it compiled yet.
+pub const BUILD_MAX: Duration = Duration::from_secs(400);
 /// For one request's answer.
 pub const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// First and longest pause between two looks at a condition.

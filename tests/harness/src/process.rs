@@ -92,6 +92,11 @@ impl Process {
         self.signal(Signal::TERM)
     }
 
+    /// What Ctrl-C does.
+    pub fn interrupt(&self) -> Result<()> {
+        self.signal(Signal::INT)
+    }
+
     /// Stops its execution in the middle of whatever it does.
     pub fn freeze(&self) -> Result<()> {
         self.signal(Signal::STOP)

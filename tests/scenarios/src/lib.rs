@@ -8,16 +8,17 @@
 //! | `unplug NAME`, `damaged-plugin NAME`, `no-plugin-folder` | takes a file away; puts one that is none; takes the folder away |
 //! | `config` + indented TOML | adds to the configuration |
 //! | `start`, `crash`, `restart`, `freeze`, `thaw`, `stop within=5s` | the host's life; `crash` is kill -9 |
-//! | `start refused [saying=TEXT]`, `another refused [saying=TEXT]` | it must end with exit code 1, and say so |
+//! | `start refused [saying=TEXT]`, `another refused on=data\|port [saying=TEXT]` | it must end with exit code 1, and say so |
 //! | `dies [saying=TEXT]` | the running host must end by itself, not with 0 |
 //! | `webhook TYPE id= [user=] [secret=wrong] [body=other] [times=N] -> 202 200x99` | signed deliveries, several at once; the statuses of the answers |
 //! | `event NAME {json} [id=] [times=N]` | events by the API |
 //! | `flood NAME bytes=N` | events until the host takes no more |
 //! | `fault PROVIDER [status=] [message=] [drop=] [latency=] [count=] [path=]`, `faults none` | what the providers do wrong |
 //! | `advance 7d [step=15s]` | moves all clocks; after every step due runs are waited for |
+//! | `command "VERB …" [unread] [prints=json\|jsonl] [showing=TEXT] [saying=TEXT] -> CODE` | what a person types, without a terminal; `{admin}`, `{intake}`, `{event}` and `{WORKFLOW}` stand for addresses and ids; `unread` is `\| head -0` |
 //! | `settle` | waits until no run is due |
 //! | `wake WORKFLOW`, `cancel WORKFLOW` | what a person may do to the only run of it that has not ended |
-//! | `disk size=8m`, `data-dir is-a-file`, `damage-database flip\|empty` | the data directory in trouble |
+//! | `disk size=8m`, `disk read-only`, `data-dir is-a-file`, `damage-database flip\|empty` | the data directory in trouble |
 //! | `expect …` | see `expect` |
 //!
 //! After the last line the providers' log is audited: no effect twice, no key with two bodies; and no

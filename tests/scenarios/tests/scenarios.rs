@@ -16,11 +16,14 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    a_command_prints_data_alone
+    a_command_says_what_went_wrong_by_its_exit_code
     a_connection_that_breaks_before_is_asked_again
     a_crash_within_a_step_repeats_it_under_its_key
     a_damaged_database_is_not_served
     a_damaged_plugin_harms_no_other
     a_data_directory_that_is_a_file_is_refused
+    a_data_directory_that_is_read_only_is_refused
     a_declined_card_fails_the_trial_alone
     a_frozen_host_goes_on
     a_full_disk_loses_nothing_that_was_accepted
@@ -31,6 +34,7 @@ scenarios! {
     a_new_user_starts_three_runs
     a_person_ends_a_sleep
     a_person_ends_the_pause_before_an_attempt
+    a_port_in_use_is_said
     a_provider_that_is_down_delays_its_mail_alone
     a_removed_component_starts_no_more_runs
     a_repeated_delivery_starts_nothing
@@ -41,6 +45,7 @@ scenarios! {
     a_stop_is_quick_and_clean
     a_stop_lets_a_step_end
     a_welcome_mail_is_replaced_while_the_host_runs
+    a_wrong_configuration_is_not_called_fine
     a_wrong_secret_is_refused_and_recorded
     an_emptied_database_is_not_taken_for_a_new_one
     an_id_with_another_body_is_a_conflict

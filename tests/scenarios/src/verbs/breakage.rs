@@ -9,8 +9,12 @@ use stepwell_harness::Disk;
 use crate::line::Line;
 use crate::stage::Stage;
 
-/// `disk size=8m`: the data directory is on a disk of its own; of one that is there, the new size.
+/// `disk size=8m`: the data directory is on a disk of its own; of one that is there, the new size. `disk
+/// read-only`: from now on.
 pub(super) async fn disk(stage: &mut Stage, line: &mut Line) -> Result<()> {
+    if line.flag("read-only") {
+        return stage.host.disk.as_ref().context("there is no disk of its own")?.make_read_only();
+    }
     let size = line.needed("size")?;
     match &stage.host.disk {
         Some(disk) => disk.resize(&size),

@@ -18,11 +18,15 @@ pub(super) async fn start(stage: &mut Stage, line: &mut Line) -> Result<()> {
     check_refusal(&refusal, line)
 }
 
-/// `another refused [saying=TEXT]`: a second host on the same data directory.
+/// `another refused on=data|port [saying=TEXT]`: a second host on the same data directory, or the same port.
 pub(super) async fn another(stage: &Stage, line: &mut Line) -> Result<()> {
     ensure!(line.flag("refused"), "another host can only be refused");
     let mut another = Host::new(Config::new())?;
-    another.data_dir = Some(stage.host.data_dir());
+    match line.needed("on")?.as_str() {
+        "data" => another.data_dir = Some(stage.host.data_dir()),
+        "port" => another.listen = Some(stage.host.intake()?),
+        other => bail!("on={other}"),
+    }
     let refusal = another.start_refused().await?;
     check_refusal(&refusal, line)
 }

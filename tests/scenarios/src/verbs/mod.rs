@@ -1,6 +1,7 @@
 //! What the verbs of a script do.
 
 mod breakage;
+mod commands;
 mod deliveries;
 mod life;
 mod plugins;
@@ -23,6 +24,7 @@ pub(crate) async fn perform(stage: &mut Stage, mut line: Line) -> Result<()> {
         "unplug" => plugins::unplug(stage, line)?,
         "damaged-plugin" => plugins::damaged(stage, line)?,
         "no-plugin-folder" => std::fs::remove_dir_all(stage.host.home.plugins())?,
+        "command" => commands::run(stage, line).await?,
         "config" => stage.host.config.add(&line.block),
         "start" => life::start(stage, line).await?,
         "another" => life::another(stage, line).await?,

@@ -76,6 +76,7 @@ fn builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         // Else a sender that says by closing its half that it has no more to ask is not answered.
+        // One that is gone is noticed when something is written, at the handler's deadline or before.
         .half_close(true)
         // The deadline of heads is ours: hyper's also counts the idle time between requests.
         .header_read_timeout(None)

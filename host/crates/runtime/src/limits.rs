@@ -5,6 +5,12 @@ use std::time::Duration;
 
 /// A component's file, bytes: 32 MiB. The largest seen (Python) has 18 to 22 MB.
 pub const COMPONENT_BYTES_MAX: usize = 32 << 20;
+/// One function's code, bytes: 1 MiB. The largest seen is Python's interpreter loop with 430 kB. The compiler
+/// takes up to 1.3 kB of memory for each byte of a function: 1.3 GiB here, and 10 GB for the 7.6 MB that
+/// WebAssembly's validator lets through.
+pub const FUNCTION_BYTES_MAX: usize = 1 << 20;
+/// Functions of a component with all its modules. The most seen are Python's 13,000; 100,000 take 600 MB to compile.
+pub const FUNCTIONS_MAX: usize = 100_000;
 /// Components kept ready to instantiate; each holds its mapped code (1 to 36 MiB of address space).
 pub const COMPONENTS_MAX: usize = 64;
 /// Manifests kept in memory; at most 256 KiB each, a few hundred bytes as a rule.
@@ -48,8 +54,8 @@ pub const LOG_BYTES_MAX: u64 = 4 << 20;
 pub const LOG_MESSAGE_BYTES_MAX: usize = 8 << 10;
 /// Fields of one log record; more are dropped.
 pub const LOG_FIELDS_MAX: usize = 32;
-/// What is kept of the last lines on stderr, for the message of a trap.
-pub const LAST_WORDS_BYTES_MAX: usize = 1024;
+/// What is kept of the last lines on stderr, for the message of a trap: a traceback of Python's, as a rule.
+pub const LAST_WORDS_BYTES_MAX: usize = 2048;
 /// A trap's message with its backtrace, bytes.
 pub const TRAP_MESSAGE_BYTES_MAX: usize = 4096;
 

@@ -4,7 +4,7 @@ use stepwell_core::Digest;
 use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload};
 
 use super::LoadError;
-use crate::limits::{COMPONENT_BYTES_MAX, UNKNOWN_IMPORTS_MAX};
+use crate::limits::{COMPONENT_BYTES_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, UNKNOWN_IMPORTS_MAX};
 use crate::text::harmless;
 
 /// The contract that this host offers.
@@ -81,15 +81,19 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Outside, LoadError> {
 }
 
 /// The names that the outermost component imports and exports. The whole is read, so that a truncated file
-/// is found here.
+/// is found here, and code that would take the compiler too much memory.
 fn names(bytes: &[u8]) -> Result<(Vec<String>, Vec<String>), LoadError> {
     let malformed = |error: wasmparser::BinaryReaderError| LoadError::Malformed(error.to_string());
-    let (mut imports, mut exports, mut depth) = (Vec::new(), Vec::new(), 0_u32);
+    let (mut imports, mut exports, mut depth, mut functions) = (Vec::new(), Vec::new(), 0_u32, 0_usize);
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(malformed)? {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => return Err(LoadError::CoreModule),
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::CodeSectionEntry(body) => {
+                functions += 1;
+                check_code(functions, body.range().len())?;
+            }
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
                     let import = import.map_err(malformed)?;
@@ -108,6 +112,13 @@ fn names(bytes: &[u8]) -> Result<(Vec<String>, Vec<String>), LoadError> {
         }
     }
     Ok((imports, exports))
+}
+
+fn check_code(functions: usize, bytes: usize) -> Result<(), LoadError> {
+    if functions > FUNCTIONS_MAX {
+        return Err(LoadError::Functions);
+    }
+    if bytes > FUNCTION_BYTES_MAX { Err(LoadError::Function(bytes)) } else { Ok(()) }
 }
 
 /// The contract's version by the import names, which every language writes. wasmtime would link a newer
@@ -250,5 +261,17 @@ mod tests {
         let told = |imports: &[String]| notes(RUNTIME_BYTES_MIN, imports).remove(0);
         assert!(told(&all[..1]).starts_with("imports no random of WASI"));
         assert!(told(&[]).starts_with("imports no clock and no random of WASI"));
+    }
+
+    #[test]
+    fn code_that_would_use_up_the_compilers_memory_is_refused() {
+        let component = |items: &str| wat::parse_str(format!("(component (core module {items}))")).unwrap();
+        let large = component(&format!("(func {})", "nop ".repeat(FUNCTION_BYTES_MAX)));
+        assert!(matches!(check(&large), Err(LoadError::Function(bytes)) if bytes > FUNCTION_BYTES_MAX));
+        let many = component(&"(func)".repeat(FUNCTIONS_MAX + 1));
+        assert!(matches!(check(&many), Err(LoadError::Functions)));
+        // Within both bounds it is only told what it lacks.
+        let fine = component(&"(func)".repeat(1000));
+        assert!(matches!(check(&fine), Err(LoadError::MissingExports(_))));
     }
 }

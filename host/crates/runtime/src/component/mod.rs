@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use stepwell_core::Digest;
 use stepwell_core::manifest::BadManifest;
 
-use crate::limits::{COMPONENT_BYTES_MAX, REASON_BYTES_MAX};
+use crate::limits::{COMPONENT_BYTES_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, REASON_BYTES_MAX};
 use crate::text::harmless;
 
 /// Where components' bytes are kept: the store, as the runtime sees it.
@@ -38,6 +38,10 @@ pub trait ComponentSource: std::fmt::Debug + Send + Sync + 'static {
 pub enum LoadError {
     #[error("the component has {0} bytes, the limit COMPONENT_BYTES_MAX is {COMPONENT_BYTES_MAX}")]
     Size(usize),
+    #[error("a function of the component has {0} bytes of code, the limit FUNCTION_BYTES_MAX is {FUNCTION_BYTES_MAX}")]
+    Function(usize),
+    #[error("the component has more than {FUNCTIONS_MAX} functions (FUNCTIONS_MAX)")]
+    Functions,
     #[error("not a WebAssembly component: {}", harmless(.0, REASON_BYTES_MAX))]
     Malformed(String),
     #[error(

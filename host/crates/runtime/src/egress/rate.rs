@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -67,28 +67,34 @@ impl<'de> Deserialize<'de> for EgressRate {
     }
 }
 
-/// When the next request may leave for each destination.
+/// When the next request may leave for each destination. Who waits stands in a queue, so that one who goes away
+/// takes no turn with him.
 #[derive(Debug, Default)]
 pub(crate) struct Rates {
-    next: Mutex<HashMap<Origin, Instant>>,
+    lanes: Mutex<HashMap<Origin, Lane>>,
 }
 
+/// From when on the next one may leave. Held by the one whose turn is next.
+type Lane = Arc<tokio::sync::Mutex<Option<Instant>>>;
+
 impl Rates {
-    /// Returns once a request may leave. A request that is dropped while it waits has still had its turn.
+    /// Returns once a request may leave.
     pub(crate) async fn turn(&self, origin: &Origin, rate: EgressRate) {
-        let at = self.reserve(origin, rate, Instant::now());
-        tokio::time::sleep_until(at).await;
+        let lane = self.lane(origin);
+        let mut free = lane.lock().await;
+        if let Some(at) = *free {
+            tokio::time::sleep_until(at).await;
+        }
+        *free = Some(Instant::now() + rate.interval());
     }
 
-    /// Takes the next free turn, which is at `now` or later.
-    fn reserve(&self, origin: &Origin, rate: EgressRate, now: Instant) -> Instant {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        if next.len() >= RATE_DESTINATIONS_MAX {
-            next.retain(|_, at| *at > now);
+    fn lane(&self, origin: &Origin) -> Lane {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if lanes.len() >= RATE_DESTINATIONS_MAX && !lanes.contains_key(origin) {
+            let now = Instant::now();
+            lanes.retain(|_, lane| lane.try_lock().map_or(true, |free| free.is_some_and(|at| at > now)));
         }
-        let turn = next.get(origin).copied().map_or(now, |at| at.max(now));
-        next.insert(origin.clone(), turn + rate.interval());
-        turn
+        lanes.entry(origin.clone()).or_default().clone()
     }
 }
 
@@ -96,16 +102,39 @@ impl Rates {
 mod tests {
     use super::*;
 
-    #[test]
-    fn requests_to_one_destination_are_evenly_spaced() {
-        let (rates, now) = (Rates::default(), Instant::now());
-        let (a, b): (Origin, Origin) = ("https://a.example".parse().unwrap(), "https://b.example".parse().unwrap());
-        let rate = "5/s".parse().unwrap();
-        let turns: Vec<_> = (0..3).map(|_| (rates.reserve(&a, rate, now) - now).as_millis()).collect();
-        assert_eq!(turns, [0, 200, 400]);
-        assert_eq!(rates.reserve(&b, rate, now), now);
-        let later = now + Duration::from_secs(60);
-        assert_eq!(rates.reserve(&a, rate, later), later);
+    fn origin(name: &str) -> Origin {
+        format!("https://{name}.example").parse().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_to_one_destination_are_evenly_spaced_and_who_goes_away_takes_no_turn() {
+        let (rates, begun) = (Rates::default(), Instant::now());
+        let rate: EgressRate = "5/s".parse().unwrap();
+        let turn = async |origin: Origin| {
+            rates.turn(&origin, rate).await;
+            begun.elapsed().as_millis()
+        };
+        let goes_away = async {
+            let left = tokio::time::timeout(Duration::from_millis(100), turn(origin("a"))).await;
+            left.map_or(0, |_| 1)
+        };
+        let left =
+            futures::join!(turn(origin("a")), goes_away, turn(origin("a")), turn(origin("a")), turn(origin("b")));
+        assert_eq!(left, (0, 0, 200, 400, 0));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(turn(origin("a")).await, 60_400);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn destinations_that_are_free_again_are_forgotten() {
+        let rates = Rates::default();
+        let rate: EgressRate = "1/s".parse().unwrap();
+        for n in 0..RATE_DESTINATIONS_MAX {
+            rates.turn(&origin(&format!("a{n}")), rate).await;
+        }
+        tokio::time::advance(Duration::from_secs(2)).await;
+        rates.turn(&origin("b"), rate).await;
+        assert_eq!(rates.lanes.lock().unwrap().len(), 1);
     }
 
     #[test]

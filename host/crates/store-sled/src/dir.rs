@@ -8,6 +8,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -89,6 +90,19 @@ impl DataDir {
 
     pub(crate) fn database_exists(&self) -> bool {
         self.database().join(DB_FILE).exists()
+    }
+
+    /// Waits until sled has let go of its file: its own threads hold it for a moment after a close.
+    pub(crate) fn wait_until_let_go(&self) {
+        const TRIES: u32 = 400;
+        const PAUSE: Duration = Duration::from_millis(5);
+        let Ok(file) = self.database_file() else { return };
+        for _ in 0..TRIES {
+            if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                return;
+            }
+            std::thread::sleep(PAUSE);
+        }
     }
 
     /// Our own descriptor of the database's file, to sync it by.

@@ -1,23 +1,28 @@
 //! How far the store has come, as its threads tell whoever waits: what is durable, and whether it has
-//! failed or is closed.
+//! failed or is closed. A sync wakes those whose writes it covers, and nobody else.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stepwell_store::{Error, Sequence};
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 use tracing::error;
 
 /// Shared between the store's threads and everybody who waits for them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Progress {
-    state: watch::Sender<State>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     durable: u64,
     end: Option<End>,
+    /// By the sequence that they wait for.
+    waiting: BTreeMap<u64, Vec<Waiter>>,
 }
+
+type Waiter = oneshot::Sender<Result<(), Error>>;
 
 #[derive(Clone, Debug)]
 enum End {
@@ -34,36 +39,65 @@ impl End {
     }
 }
 
+impl State {
+    /// What waiting for this comes to, if that is known.
+    fn known(&self, sequence: u64) -> Option<Result<(), Error>> {
+        if self.durable >= sequence {
+            return Some(Ok(()));
+        }
+        self.end.as_ref().map(|end| Err(end.error()))
+    }
+}
+
 impl Progress {
     pub(crate) fn new() -> Self {
-        Self { state: watch::Sender::default() }
+        Self::default()
     }
 
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything up to `sequence` is durable.
     pub(crate) fn durable(&self, sequence: u64) {
-        self.state.send_modify(|state| state.durable = state.durable.max(sequence));
+        let covered = {
+            let mut state = self.state();
+            state.durable = state.durable.max(sequence);
+            let rest = state.waiting.split_off(&sequence.saturating_add(1));
+            std::mem::replace(&mut state.waiting, rest)
+        };
+        covered.into_values().flatten().for_each(|waiter| tell(waiter, Ok(())));
     }
 
     /// The store cannot go on, for this reason unless it had another one before.
     pub(crate) fn fail(&self, reason: &str) {
-        self.state.send_if_modified(|state| {
-            if state.end.is_some() {
-                return false;
-            }
+        if self.end(End::Failed(reason.into())) {
             error!(reason, "the store cannot keep what it is given");
-            state.end = Some(End::Failed(reason.into()));
-            true
-        });
+        }
     }
 
     pub(crate) fn close(&self) {
-        self.state.send_modify(|state| {
-            state.end.get_or_insert(End::Closed);
-        });
+        self.end(End::Closed);
+    }
+
+    /// Answers whether it had not ended before.
+    fn end(&self, end: End) -> bool {
+        let (waiting, error) = {
+            let mut state = self.state();
+            if state.end.is_some() {
+                return false;
+            }
+            let error = end.error();
+            state.end = Some(end);
+            (std::mem::take(&mut state.waiting), error)
+        };
+        waiting.into_values().flatten().for_each(|waiter| tell(waiter, Err(error.clone())));
+        true
     }
 
     /// Whether the store has neither failed nor been closed.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        self.state.borrow().end.as_ref().map_or(Ok(()), |end| Err(end.error()))
+        self.state().end.as_ref().map_or(Ok(()), |end| Err(end.error()))
     }
 
     /// Why the store is no longer there.
@@ -73,12 +107,20 @@ impl Progress {
 
     /// Waits until everything up to `sequence` is durable, or never will be.
     pub(crate) async fn wait(&self, sequence: Sequence) -> Result<(), Error> {
-        let mut receiver = self.state.subscribe();
-        let state = receiver.wait_for(|state| state.durable >= sequence.0 || state.end.is_some()).await;
-        match state {
-            Ok(state) if state.durable >= sequence.0 => Ok(()),
-            Ok(state) => Err(state.end.as_ref().map_or(Error::Closed, End::error)),
-            Err(_) => Err(Error::Closed),
-        }
+        let told = {
+            let mut state = self.state();
+            if let Some(known) = state.known(sequence.0) {
+                return known;
+            }
+            let (waiter, told) = oneshot::channel();
+            state.waiting.entry(sequence.0).or_default().push(waiter);
+            told
+        };
+        told.await.unwrap_or_else(|_| Err(self.gone()))
     }
+}
+
+/// Who is gone does not want to know.
+fn tell(waiter: Waiter, what: Result<(), Error>) {
+    let _ = waiter.send(what);
 }

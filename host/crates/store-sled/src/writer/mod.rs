@@ -99,6 +99,7 @@ impl Writer {
             checkpointer.join();
             let db = shared.db.write().unwrap_or_else(PoisonError::into_inner).take();
             drop(db);
+            dir.wait_until_let_go();
             closing
         };
         let closing = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {

@@ -103,7 +103,7 @@ fn start_log() {
 
 async fn host(flags: &Dev, config: Config, dev_dir: &Path) -> Result<()> {
     let (sources, secret) = webhook_sources(&config, dev_dir)?;
-    let emulated = if flags.live { None } else { Some(emulate().await?) };
+    let emulated = if flags.live { None } else { Some(emulate(dev_dir).await?) };
     let grants = match &emulated {
         Some(emulated) => emulated_grants(emulated),
         None => live_grants(),
@@ -132,9 +132,26 @@ async fn host(flags: &Dev, config: Config, dev_dir: &Path) -> Result<()> {
     result
 }
 
-async fn emulate() -> Result<EmulatorService> {
-    let any_port = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    EmulatorService::bind(any_port, Options::new(true_now())).await.context("the emulators cannot listen")
+/// The emulators, on the port that they had before: a run keeps the address that it once read for good.
+async fn emulate(dev_dir: &Path) -> Result<EmulatorService> {
+    let path = dev_dir.join("emulators-port");
+    let before = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+    // Another host of this folder may have it.
+    if let Some(port) = before
+        && let Ok(service) = bind_emulators(port).await
+    {
+        return Ok(service);
+    }
+    let service = bind_emulators(0).await.context("the emulators cannot listen")?;
+    if before.is_none() {
+        let port = service.local_addr().port().to_string();
+        write_for_owner(&path, &port).with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    Ok(service)
+}
+
+async fn bind_emulators(port: u16) -> Result<EmulatorService, stepwell_http::BindError> {
+    EmulatorService::bind(([127, 0, 0, 1], port).into(), Options::new(true_now())).await
 }
 
 /// What the plugins ask for, with the emulators in the place of the providers, and keys that only

@@ -1,16 +1,21 @@
 //! Secrets by reference: `env:NAME`, `file:PATH`, or the secret itself.
 
+use std::env::VarError;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use secrecy::SecretString;
 
 /// What a reference stands for. Errors name the reference, never a secret.
 pub(crate) fn resolve(reference: &str) -> Result<SecretString> {
     let secret = if let Some(name) = reference.strip_prefix("env:") {
-        std::env::var(name).with_context(|| {
-            format!("the environment variable {name} is not set: set it, or name the secret by file:PATH")
-        })?
+        match std::env::var(name) {
+            Ok(secret) => secret,
+            Err(VarError::NotPresent) => {
+                bail!("the environment variable {name} is not set: set it, or name the secret by file:PATH")
+            }
+            Err(VarError::NotUnicode(_)) => bail!("the environment variable {name} is not UTF-8"),
+        }
     } else if let Some(path) = reference.strip_prefix("file:") {
         let text = std::fs::read_to_string(Path::new(path))
             .with_context(|| format!("the secret's file {path} cannot be read"))?;

@@ -54,13 +54,13 @@ impl Dev {
         .await
     }
 
-    /// Ctrl-C.
-    async fn stop(mut self) -> Result<()> {
+    /// Ctrl-C. Answers the home, for another one.
+    async fn stop(mut self) -> Result<Home> {
         self.process.interrupt()?;
         let status = self.process.end(STOP_MAX).await?;
         ensure!(status.success(), "it ended with {status}\n{}", self.process.last_lines());
         ensure!(!self.process.log().contains('\u{1b}'), "its log is coloured, without a terminal");
-        Ok(())
+        Ok(self.home)
     }
 }
 
@@ -84,15 +84,16 @@ async fn the_first_command_of_the_readme_leads_to_three_runs_and_their_mails() -
     dev.verb(&format!("webhooks test {}", typed.context("it does not say how to send a webhook")?)).await?;
     let found = dev.api.runs("workflow=welcome-email").await?.len();
     ensure!(found == 2, "the signed sample started no second run: {found}");
-    dev.stop().await
+    dev.stop().await.map(drop)
 }
 
-/// A workspace of one workflow that answers a word, built into the tests' own folder, which stays.
-fn write_source(dir: &Path, body: &str) -> Result<()> {
+/// A workspace of one workflow, built into the tests' own folder, which stays. Tests run at once, and
+/// components of one name would be one file there: each test has a name of its own.
+fn write_source(dir: &Path, name: &str, body: &str) -> Result<()> {
     fs::create_dir_all(dir.join("src"))?;
     let sdk = root().join("guest-sdk/rust");
     let manifest = format!(
-        "[package]\nname = \"greeter\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[lib]\ncrate-type = [\"cdylib\"]\n\n\
+        "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[lib]\ncrate-type = [\"cdylib\"]\n\n\
          [dependencies]\nstepwell-sdk = {{ path = {sdk:?} }}\n\n[workspace]\n"
     );
     if !dir.join("Cargo.toml").exists() {
@@ -103,8 +104,8 @@ fn write_source(dir: &Path, body: &str) -> Result<()> {
         fs::write(dir.join("Cargo.toml"), manifest)?;
     }
     let source = format!(
-        "use stepwell_sdk::prelude::*;\n\n#[workflow(id = \"greeter\", on = \"test/hello\")]\n\
-         fn greeter(_event: Event) -> Result<&'static str> {{\n    {body}\n}}\n\ncomponent!(greeter);\n"
+        "use stepwell_sdk::prelude::*;\n\n#[workflow(id = \"{name}\", on = \"test/hello\")]\n\
+         fn greeter(_event: Event) -> Result<&'static str> {{\n    {body}\n}}\n\ncomponent!(greeter; asks = stepwell_sdk::resend::asks());\n"
     );
     Ok(fs::write(dir.join("src/lib.rs"), source)?)
 }
@@ -113,25 +114,46 @@ fn write_source(dir: &Path, body: &str) -> Result<()> {
 async fn a_saved_source_is_reloaded_and_a_broken_one_changes_nothing() -> Result<()> {
     let home = Home::new()?;
     let sources = home.path().join("workflows");
-    write_source(&sources, "Ok(\"one\")")?;
+    write_source(&sources, "greeter", "Ok(\"one\")")?;
     let mut dev = Dev::start(home, &sources).await?;
     dev.verb("events send test/hello --wait").await?;
     dev.newest("greeter", "completed", Some(&Value::from("one"))).await?;
 
-    write_source(&sources, "Ok(nothing)")?;
+    write_source(&sources, "greeter", "Ok(nothing)")?;
     let is_refused = |line: &str| line.contains("does not compile").then_some(());
     dev.process.line("the broken source is refused", BUILD_MAX, is_refused).await?;
     dev.verb("events send test/hello --wait").await?;
     dev.newest("greeter", "completed", Some(&Value::from("one"))).await?;
 
-    write_source(&sources, "Ok(\"two\")")?;
+    write_source(&sources, "greeter", "Ok(\"two\")")?;
     until("the new source to be in service", BUILD_MAX, async || {
         dev.verb("events send test/hello --wait").await?;
         let newest = dev.api.runs("workflow=greeter").await?.into_iter().next().context("no run")?;
         Ok(if newest.output == "two" { Seen::This(()) } else { Seen::NotYet(newest.output.to_string()) })
     })
     .await?;
-    dev.stop().await
+    dev.stop().await.map(drop)
+}
+
+/// A run keeps the configuration that it once read for good: where the providers are is part of that.
+#[tokio::test]
+async fn the_emulators_are_where_they_were_after_a_restart() -> Result<()> {
+    let home = Home::new()?;
+    let sources = home.path().join("workflows");
+    write_source(&sources, "settler", "Ok(\"here\")")?;
+    let dev = Dev::start(home, &sources).await?;
+    let before = granted(&dev).await?;
+    ensure!(before.starts_with("http://127.0.0.1:"), "{before}");
+    let dev = Dev::start(dev.stop().await?, &sources).await?;
+    let after = granted(&dev).await?;
+    ensure!(after == before, "the emulators were at {before} and are at {after}");
+    dev.stop().await.map(drop)
+}
+
+async fn granted(dev: &Dev) -> Result<String> {
+    let plugins = Value::from(dev.api.plugins().await?);
+    let url = plugins.pointer("/0/granted/vars/RESEND_BASE_URL").and_then(Value::as_str);
+    url.map(str::to_owned).with_context(|| plugins.to_string())
 }
 
 #[tokio::test]

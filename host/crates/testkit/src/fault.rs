@@ -25,6 +25,7 @@ pub struct FaultStore<S> {
 struct Plan {
     submits: Calls,
     durables: Calls,
+    claims: Calls,
     failed: Option<String>,
 }
 
@@ -34,22 +35,21 @@ struct Calls {
     made: u64,
     fail: BTreeSet<u64>,
     stall: BTreeSet<u64>,
+    damage: BTreeSet<u64>,
 }
 
 enum Next {
     Pass,
     Stall,
     Fail,
+    Damaged,
 }
 
 impl Calls {
     fn next(&mut self) -> Next {
         self.made += 1;
-        match (self.fail.contains(&self.made), self.stall.contains(&self.made)) {
-            (true, _) => Next::Fail,
-            (false, true) => Next::Stall,
-            (false, false) => Next::Pass,
-        }
+        let planned = [(&self.fail, Next::Fail), (&self.stall, Next::Stall), (&self.damage, Next::Damaged)];
+        planned.into_iter().find(|(calls, _)| calls.contains(&self.made)).map_or(Next::Pass, |(_, next)| next)
     }
 }
 
@@ -77,6 +77,13 @@ impl<S> FaultStore<S> {
         plan.submits.fail.insert(nth);
     }
 
+    /// Finds what the nth submit from now on is about damaged. Later calls are not affected.
+    pub fn damage_submit(&self, nth: u64) {
+        let mut plan = self.plan();
+        let nth = plan.submits.made + nth;
+        plan.submits.damage.insert(nth);
+    }
+
     /// Fails the nth wait for durability from now on: what was submitted may be kept or not.
     pub fn fail_durable(&self, nth: u64) {
         let mut plan = self.plan();
@@ -100,6 +107,15 @@ impl<S> FaultStore<S> {
         plan.durables.stall.insert(nth);
     }
 
+    /// Holds the answer to the nth claim from now on back until [`FaultStore::go_on`]: the runs are claimed and
+    /// read, but nobody has them yet.
+    pub fn stall_claim(&self, nth: u64) {
+        self.go_on.send_replace(false);
+        let mut plan = self.plan();
+        let nth = plan.claims.made + nth;
+        plan.claims.stall.insert(nth);
+    }
+
     /// Lets everything that is stalled go on.
     pub fn go_on(&self) {
         self.go_on.send_replace(true);
@@ -114,6 +130,16 @@ impl<S> FaultStore<S> {
     /// How many submits were made.
     pub fn submits(&self) -> u64 {
         self.plan().submits.made
+    }
+
+    /// How many waits for durability were made.
+    pub fn durables(&self) -> u64 {
+        self.plan().durables.made
+    }
+
+    /// How many claims were made.
+    pub fn claims(&self) -> u64 {
+        self.plan().claims.made
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {
@@ -136,6 +162,9 @@ impl<S> FaultStore<S> {
         match next {
             Next::Pass => {}
             Next::Fail => self.fail("failed by a test"),
+            Next::Damaged => {
+                return Err(Error::Damaged { what: "a row".to_owned(), reason: "damaged by a test".to_owned() });
+            }
             Next::Stall => {
                 // The sender lives as long as self.
                 let _ = self.go_on.subscribe().wait_for(|go_on| *go_on).await;
@@ -162,7 +191,10 @@ impl<S: Store> Store for FaultStore<S> {
     }
 
     async fn claim(&self, lease: Lease, queue: &WorkflowId, now: Timestamp, max: usize) -> Result<Vec<Claimed>, Error> {
-        self.alive()?.claim(lease, queue, now, max).await
+        let next = self.plan().claims.next();
+        let claimed = self.alive()?.claim(lease, queue, now, max).await;
+        self.pass(next).await?;
+        claimed
     }
 
     async fn unclaim(&self, lease: Lease, run: RunId) -> Result<(), Error> {

@@ -1,17 +1,19 @@
 //! One activation from claim to release: what people want of the run first, then its component, then
 //! the end, and the slot given back once all of it is durable.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use stepwell_core::execution::Newest;
 use stepwell_core::limits::DEATHS_ALONE_MAX;
 use stepwell_core::registry::Declared;
 use stepwell_core::run::Asked;
 use stepwell_core::{Command, Run};
 use stepwell_store::{Claimed, Lease};
-use tokio::sync::Notify;
 use tracing::{Instrument, debug, error, info, info_span};
 
+use crate::active::Executing;
 use crate::executor::{Activation, Calls, Exit, Stopped};
 use crate::session::{Over, Session};
 use crate::shared::Shared;
@@ -20,22 +22,23 @@ use crate::shared::Shared;
 pub(crate) async fn activate(shared: Arc<Shared>, lease: Lease, claimed: Claimed) {
     let (run, workflow) = (claimed.run.id, claimed.run.workflow.clone());
     let span = info_span!("activation", %run, %workflow);
-    let interrupt = shared.begin(run);
+    let executing = shared.active.begin(run);
     async {
         let event = claimed.event.for_guest();
         let session = Arc::new(Session::new(Arc::clone(&shared), lease, claimed));
-        match event {
-            Ok(event_json) => {
-                let _ = drive(&shared, &session, event_json, &interrupt).await;
+        // That it was stopped says its session.
+        let _ = match event {
+            Ok(event_json) => drive(&shared, &session, event_json, &executing).await,
+            Err(error) => {
+                let message = format!("the event cannot be given to the workflow: {error}");
+                session.perform(Command::Trap { message }).await.map(|_| ())
             }
-            Err(error) => error!(%error, "the run's event cannot be given to it"),
-        }
+        };
         leave(&shared, &session, lease).await;
     }
     .instrument(span)
     .await;
-    shared.end(run);
-    shared.cleared(run);
+    drop(executing);
     shared.changed(run);
 }
 
@@ -43,20 +46,23 @@ async fn drive(
     shared: &Arc<Shared>,
     session: &Arc<Session>,
     event_json: stepwell_core::Json,
-    interrupt: &Notify,
+    executing: &Executing,
 ) -> Result<(), Stopped> {
     if session.with(|execution| execution.run().control.is_some()) {
         session.perform(Command::TakeControl).await?;
+    } else if executing.is_cancelled() {
+        // Its row was read before: to be claimed again.
+        return Err(Stopped);
     }
     let run = session.with(|execution| execution.run().id);
-    if let Some(deaths) = shared.suspicion(run).filter(|deaths| *deaths >= DEATHS_ALONE_MAX) {
+    if let Some(deaths) = shared.active.suspicion(run).filter(|deaths| *deaths >= DEATHS_ALONE_MAX) {
         error!(deaths, "the run is set aside: the process died while it alone was being executed");
         session.perform(Command::SetAside { deaths }).await?;
     }
     let newest = session.with(|execution| newest(shared, execution.run()));
     session.perform(Command::Begin { newest }).await?;
     let activation = session.with(|execution| activation(execution.run(), event_json));
-    let ended = execute(shared, session, activation, interrupt).await;
+    let ended = execute(shared, session, activation, executing).await;
     let command = match ended {
         Ended::Exit(Exit::Returned(result)) => Command::Return(result),
         Ended::Exit(Exit::Trapped { message }) => Command::Trap { message },
@@ -77,27 +83,17 @@ enum Ended {
 }
 
 /// Executes the component; whatever ends it first drops the instance.
-async fn execute(shared: &Arc<Shared>, session: &Arc<Session>, activation: Activation, interrupt: &Notify) -> Ended {
+async fn execute(shared: &Arc<Shared>, session: &Arc<Session>, activation: Activation, executing: &Executing) -> Ended {
     let calls: Arc<dyn Calls> = Arc::<Session>::clone(session);
-    let mut deadline = session.deadline();
-    let execution = shared.executor.execute(activation, calls);
-    tokio::pin!(execution);
-    loop {
-        let due = *deadline.borrow_and_update();
-        let timeout = async {
-            match due {
-                Some(at) => shared.clock.pause(at.since(shared.clock.now())).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            exit = &mut execution => return Ended::Exit(exit),
-            () = interrupt.notified() => return Ended::Interrupted,
-            // The session outlives this loop, so the sender is there.
-            _ = deadline.changed() => {}
-            () = timeout => return Ended::TimedOut,
-        }
+    let execution = AssertUnwindSafe(shared.executor.execute(activation, calls)).catch_unwind();
+    tokio::select! {
+        biased;
+        () = executing.cancelled() => Ended::Interrupted,
+        exit = execution => Ended::Exit(exit.unwrap_or_else(|_| {
+            error!("the executor panicked");
+            Exit::Trapped { message: "the host's executor panicked: its log says where".to_owned() }
+        })),
+        () = session.overdue() => Ended::TimedOut,
     }
 }
 
@@ -126,14 +122,13 @@ fn activation(run: &Run, event_json: stepwell_core::Json) -> Activation {
 
 /// Waits until everything is durable; what was not released by a write is given back as it is.
 async fn leave(shared: &Shared, session: &Session, lease: Lease) {
-    // A store that failed has been reported already.
-    let _ = session.durable().await;
+    let over = session.end().await;
     let (run, status) = session.with(|execution| (execution.run().id, execution.run().status()));
-    match session.over() {
+    match over {
         Over::Released if status.is_end() => info!(status = status.as_str(), "the run has ended"),
         Over::Released => debug!(status = status.as_str(), "the run is parked"),
         Over::No | Over::Lost => {
-            if let Err(error) = shared.store.unclaim(lease, run).await {
+            if let Err(error) = shared.answer(shared.store.unclaim(lease, run)).await {
                 debug!(%error, "the run could not be given back");
             }
         }

@@ -2,9 +2,9 @@
 //! except through these.
 
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use stepwell_core::Timestamp;
@@ -21,6 +21,12 @@ pub trait Clock: Debug + Send + Sync + 'static {
 
     /// Resolves once this much time has passed, however the wall clock is set meanwhile.
     async fn pause(&self, duration: Duration);
+
+    /// How much time has passed since some moment before, by the clock of [`Clock::pause`].
+    fn elapsed(&self) -> Duration {
+        static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGUN.elapsed()
+    }
 }
 
 /// Random bytes for ids.
@@ -31,39 +37,56 @@ pub trait Chance: Debug + Send + Sync + 'static {
 /// A clock that stands still until it is moved.
 #[derive(Clone, Debug)]
 pub struct SimulatedClock {
-    now: Arc<watch::Sender<Timestamp>>,
+    times: Arc<watch::Sender<Times>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    wall: Timestamp,
+    passed: Duration,
 }
 
 impl SimulatedClock {
     pub fn at(start: Timestamp) -> Self {
-        Self { now: Arc::new(watch::Sender::new(start)) }
+        Self { times: Arc::new(watch::Sender::new(Times { wall: start, passed: Duration::ZERO })) }
     }
 
-    /// Moves the clock, forwards or back.
+    /// Sets the wall clock, forwards or back, though no time passes.
     pub fn set(&self, to: Timestamp) {
-        self.now.send_replace(to);
+        self.times.send_modify(|times| times.wall = to);
     }
 
-    /// Moves the clock on.
+    /// Lets time pass.
     pub fn advance(&self, by: Duration) {
-        self.now.send_modify(|now| *now = now.after(by));
+        self.times.send_modify(|times| {
+            times.wall = times.wall.after(by);
+            times.passed = times.passed.saturating_add(by);
+        });
+    }
+
+    async fn wait(&self, is: impl Fn(&Times) -> bool + Send) {
+        // The sender lives as long as self, so this cannot fail.
+        let _ = self.times.subscribe().wait_for(|times| is(times)).await;
     }
 }
 
 #[async_trait]
 impl Clock for SimulatedClock {
     fn now(&self) -> Timestamp {
-        *self.now.borrow()
+        self.times.borrow().wall
     }
 
     async fn until(&self, at: Timestamp) {
-        let mut now = self.now.subscribe();
-        // The sender lives as long as self, so this cannot fail.
-        let _ = now.wait_for(|now| *now >= at).await;
+        self.wait(|times| times.wall >= at).await;
     }
 
     async fn pause(&self, duration: Duration) {
-        self.until(self.now().after(duration)).await;
+        let end = self.elapsed().saturating_add(duration);
+        self.wait(|times| times.passed >= end).await;
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.times.borrow().passed
     }
 }
 
@@ -109,6 +132,10 @@ impl<C: Clock> Clock for OffsetClock<C> {
 
     async fn pause(&self, duration: Duration) {
         self.inner.pause(duration).await;
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.inner.elapsed()
     }
 }
 

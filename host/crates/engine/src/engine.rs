@@ -77,7 +77,9 @@ impl Engine {
         tokio::select! {
             _ = &mut self.scheduler => {}
             () = self.shared.clock.pause(limit) => {
-                warn!(active = self.shared.active_runs().len(), "runs are still being executed; they are run again at the next start");
+                let active = self.shared.active.executing().len();
+                warn!(active, "runs are still being executed; they are run again at the next start");
+                self.shared.active.acquit();
             }
         }
     }

@@ -10,7 +10,7 @@ use stepwell_core::run::{Control, Status, Wish};
 use stepwell_core::{Digest, Event, EventId, Json, Manifest, PluginName, Registry, RunId, Timestamp, WorkflowId};
 use stepwell_store::{Element, Error as StoreError, Ingested, Verdict};
 use thiserror::Error;
-use tokio::sync::{Mutex, broadcast};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, broadcast};
 
 use crate::limits::INGESTS_IN_FLIGHT_MAX;
 use crate::shared::Shared;
@@ -119,13 +119,13 @@ impl Handle {
     /// Takes an event in and starts its runs. Answers once all of it is durable.
     pub async fn ingest(&self, draft: Draft) -> Result<Ingested, IngestError> {
         self.accepting()?;
-        let _place = self.shared.ingests.try_acquire().map_err(|_| Unavailable {
+        let place = Arc::clone(&self.shared.ingests).try_acquire_owned().map_err(|_| Unavailable {
             reason: format!("more than {INGESTS_IN_FLIGHT_MAX} events are being taken in (INGESTS_IN_FLIGHT_MAX)"),
             retry_after: Duration::from_secs(1),
         })?;
         let event = self.event(draft);
         event.check()?;
-        match self.write(Element::Ingest(Box::new(event))).await? {
+        match self.write(Element::Ingest(Box::new(event)), Some(place)).await? {
             Verdict::Ingested(ingested) => {
                 if let Ingested::Created { runs, .. } = &ingested {
                     runs.iter().for_each(|run| self.shared.changed(*run));
@@ -161,9 +161,11 @@ impl Handle {
     /// once, or at its next call if it is being executed.
     pub async fn control(&self, run: RunId, wish: Wish, by: &str) -> Result<(), ControlError> {
         let control = Control { wish, by: by.to_owned(), at: self.shared.clock.now() };
-        match self.write(Element::Control { run, control }).await? {
+        match self.write(Element::Control { run, control }, None).await? {
             Verdict::Controlled => {
-                self.shared.interrupt(run, wish);
+                if wish == Wish::Cancel {
+                    self.shared.active.cancel(run);
+                }
                 self.shared.changed(run);
                 Ok(())
             }
@@ -204,7 +206,7 @@ impl Handle {
     }
 
     async fn put(&self, plugin: Plugin) -> Result<(), Unavailable> {
-        self.write(Element::Plugin(Box::new(plugin.clone()))).await?;
+        self.write(Element::Plugin(Box::new(plugin.clone())), None).await?;
         let mut registry = Registry::clone(&self.registry());
         registry.put(plugin);
         self.shared.registry.store(Arc::new(registry));
@@ -219,7 +221,7 @@ impl Handle {
 
     /// The runs that are being executed right now.
     pub fn active(&self) -> BTreeSet<RunId> {
-        self.shared.active_runs()
+        self.shared.active.executing()
     }
 
     /// Hints of changed runs from now on. A slow reader misses some.
@@ -229,28 +231,28 @@ impl Handle {
 
     /// Submits, wakes the scheduler, and waits for durability, in a task of its own: a caller that goes
     /// away in the middle must not leave runs behind that nobody was told of. Runs may begin before
-    /// they are durable; nothing of theirs leaves the host before.
-    async fn write(&self, element: Element) -> Result<Verdict, Unavailable> {
+    /// they are durable; nothing of theirs leaves the host before. `place` is given up once it is written.
+    async fn write(&self, element: Element, place: Option<OwnedSemaphorePermit>) -> Result<Verdict, Unavailable> {
         let shared = Arc::clone(&self.shared);
         let written = tokio::spawn(async move {
-            let receipt = shared.store.submit(element).await?;
+            let _place = place;
+            let receipt = shared.answer(shared.store.submit(element)).await?;
             shared.scheduler_wake.notify_one();
-            shared.store.durable(receipt.sequence).await?;
+            shared.answer(shared.store.durable(receipt.sequence)).await?;
             Ok(receipt.verdict)
         });
         match written.await {
             Ok(Ok(verdict)) => Ok(verdict),
-            Ok(Err(error)) => Err(self.broken(&error)),
+            Ok(Err(error)) => Err(refused(&error)),
             Err(_) => {
                 Err(Unavailable { reason: "the host is stopping".to_owned(), retry_after: Duration::from_secs(5) })
             }
         }
     }
+}
 
-    fn broken(&self, error: &StoreError) -> Unavailable {
-        self.shared.broken(error);
-        Unavailable { reason: error.to_string(), retry_after: Duration::from_secs(30) }
-    }
+fn refused(error: &StoreError) -> Unavailable {
+    Unavailable { reason: error.to_string(), retry_after: Duration::from_secs(30) }
 }
 
 fn unexpected(verdict: &Verdict) -> Unavailable {

@@ -2,7 +2,9 @@
 //! it. Time, chance, storage and execution are ports.
 
 mod activation;
+mod active;
 pub mod clock;
+mod deadline;
 mod engine;
 pub mod executor;
 mod handle;

@@ -62,10 +62,8 @@ impl Scheduler {
             let next = match self.round().await {
                 Ok(Round::Claimed) => continue,
                 Ok(Round::Idle(next)) => next,
-                Err(error) => {
-                    self.shared.broken(&error);
-                    break;
-                }
+                // It has been told.
+                Err(_) => break,
             };
             let shared = Arc::clone(&self.shared);
             tokio::select! {
@@ -88,7 +86,7 @@ impl Scheduler {
         if self.one_suspect_alone() {
             return Ok(Round::Idle(None));
         }
-        let mut queues = self.shared.store.queues().await?;
+        let mut queues = self.shared.answer(self.shared.store.queues()).await?;
         if !queues.is_empty() {
             self.first = (self.first + 1) % queues.len();
             queues.rotate_left(self.first);
@@ -112,9 +110,12 @@ impl Scheduler {
 
     /// Claims and starts. A run that is damaged stays claimed in the store, so that this goes on.
     async fn claim(&mut self, queue: &WorkflowId, now: Timestamp, free: usize) -> Result<(), StoreError> {
-        let runs = self.shared.store.claim(self.lease, queue, now, free.min(CLAIM_PAGE)).await?;
+        let (shared, max) = (Arc::clone(&self.shared), free.min(CLAIM_PAGE));
+        shared.active.claiming();
+        let runs = shared.answer(shared.store.claim(self.lease, queue, now, max)).await?;
+        shared.active.claimed(runs.iter().map(|claimed| claimed.run.id));
         for claimed in runs {
-            match self.shared.suspicion(claimed.run.id) {
+            match shared.active.suspicion(claimed.run.id) {
                 Some(_) => self.held.push_back(claimed),
                 None => self.start(claimed),
             }
@@ -126,10 +127,7 @@ impl Scheduler {
     /// way, and the others go on as soon as it has made durable progress.
     fn one_suspect_alone(&mut self) -> bool {
         if let Some(run) = self.alone {
-            if self.activations.is_empty() {
-                self.shared.cleared(run);
-            }
-            if self.shared.suspicion(run).is_some() {
+            if !self.activations.is_empty() && self.shared.active.suspicion(run).is_some() {
                 return true;
             }
             self.alone = None;

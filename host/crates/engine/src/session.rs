@@ -11,9 +11,10 @@ use stepwell_core::journal::StepError;
 use stepwell_core::run::{Control, Wish};
 use stepwell_core::{Answer, Command, Execution, Json, Timestamp};
 use stepwell_store::{Change, Claimed, Element, Lease, Sequence, Verdict};
-use tokio::sync::watch;
+use tokio::sync::Semaphore;
 use tracing::{debug, error, info, trace, warn};
 
+use crate::deadline::Deadline;
 use crate::executor::{Calls, LogLevel, LogRecord, Permit, Slot, Stopped};
 use crate::shared::Shared;
 
@@ -21,9 +22,11 @@ use crate::shared::Shared;
 pub(crate) struct Session {
     shared: Arc<Shared>,
     lease: Lease,
+    /// One at a time, from the command to the store's verdict: so no call acts upon what another one has not
+    /// written yet.
+    turn: Semaphore,
     inner: Mutex<Inner>,
-    /// When the open attempt times out.
-    deadline: watch::Sender<Option<Timestamp>>,
+    deadline: Deadline,
 }
 
 struct Inner {
@@ -57,7 +60,8 @@ impl Session {
         let seen_control = claimed.run.control.clone();
         let execution = Execution::new(claimed.run, claimed.journal);
         let inner = Inner { execution, seen_control, open: None, last: Sequence::default(), over: Over::No };
-        Self { shared, lease, inner: Mutex::new(inner), deadline: watch::Sender::new(None) }
+        let deadline = Deadline::new(Arc::clone(&shared.clock));
+        Self { shared, lease, turn: Semaphore::new(1), inner: Mutex::new(inner), deadline }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -69,29 +73,40 @@ impl Session {
         look(&self.inner().execution)
     }
 
-    pub(crate) fn over(&self) -> Over {
+    /// Resolves once the open attempt has taken longer than its timeout.
+    pub(crate) async fn overdue(&self) {
+        self.deadline.passed().await;
+    }
+
+    /// The activation is over. Waits for a call that is still under way and for the durability of all that was
+    /// submitted; answers what has become of the run.
+    pub(crate) async fn end(&self) -> Over {
+        let turn = self.turn.acquire().await;
+        if self.inner().over == Over::No {
+            self.lost();
+        }
+        drop(turn);
+        // A store that failed has been reported already.
+        let _ = self.durable().await;
         self.inner().over
     }
 
-    pub(crate) fn deadline(&self) -> watch::Receiver<Option<Timestamp>> {
-        self.deadline.subscribe()
-    }
-
     /// Waits until all that this activation has submitted is durable.
-    pub(crate) async fn durable(&self) -> Result<(), Stopped> {
+    async fn durable(&self) -> Result<(), Stopped> {
         let last = self.inner().last;
-        match self.shared.store.durable(last).await {
+        match self.shared.answer(self.shared.store.durable(last)).await {
             Ok(()) => Ok(()),
-            Err(error) => {
-                self.shared.broken(&error);
-                self.inner().over = Over::Lost;
-                Err(Stopped)
-            }
+            Err(_) => Err(self.lost()),
         }
     }
 
     /// Applies one command, submits what is to be kept, and answers.
     pub(crate) async fn perform(&self, command: Command) -> Result<Answer, Stopped> {
+        let _turn = self.turn.acquire().await.map_err(|_| Stopped)?;
+        self.perform_in_turn(command).await
+    }
+
+    async fn perform_in_turn(&self, command: Command) -> Result<Answer, Stopped> {
         let transition = {
             let mut inner = self.inner();
             if inner.over != Over::No {
@@ -113,25 +128,24 @@ impl Session {
         let release = write.release;
         let change = self.change(write);
         let run = change.run.id;
-        let receipt = match self.shared.store.submit(Element::Change(Box::new(change))).await {
-            Ok(receipt) => receipt,
-            Err(error) => {
-                self.shared.broken(&error);
-                return self.lose();
-            }
-        };
+        let unanswered = Unanswered(self);
+        let submitted = self.shared.store.submit(Element::Change(Box::new(change)));
+        let receipt = self.shared.answer(submitted).await.map_err(|_| self.lost())?;
+        std::mem::forget(unanswered);
         match receipt.verdict {
             Verdict::Changed { revision, control } => {
                 let cancel = self.taken(receipt.sequence, revision, control, release);
-                if self.shared.suspicion(run).is_some() && !release {
+                if !release && self.shared.active.suspicion(run).is_some() {
                     self.durable().await?;
-                    self.shared.cleared(run);
+                    if self.shared.active.progressed(run) {
+                        self.shared.others_may_begin();
+                    }
                 }
                 if cancel { Box::pin(self.cancel()).await } else { Ok(()) }
             }
             verdict => {
                 warn!(%run, ?verdict, "a write was not taken: the activation is dropped");
-                self.lose()
+                Err(self.lost())
             }
         }
     }
@@ -161,28 +175,32 @@ impl Session {
     }
 
     async fn cancel(&self) -> Result<(), Stopped> {
-        self.perform(Command::TakeControl).await.map(|_| ())
+        self.perform_in_turn(Command::TakeControl).await.map(|_| ())
     }
 
-    fn lose(&self) -> Result<(), Stopped> {
+    /// What the store has is not known or not what was written.
+    fn lost(&self) -> Stopped {
         self.inner().over = Over::Lost;
-        Err(Stopped)
+        Stopped
     }
 
     fn open(&self, attempted: &Attempted) {
-        let now = self.shared.clock.now();
         self.inner().open = Some(attempted.clone());
-        self.deadline.send_replace(Some(now.after(attempted.timeout)));
+        self.deadline.start(attempted.timeout);
     }
 
     fn close(&self) {
         self.inner().open = None;
-        self.deadline.send_replace(None);
+        self.deadline.stop();
     }
+}
 
-    /// Waiting that is the host's own does not count towards the step's timeout.
-    fn extend(&self, by: Duration) {
-        self.deadline.send_modify(|deadline| *deadline = deadline.map(|at| at.after(by)));
+/// A write without a verdict. Dropped so, since its guest was dropped, nobody knows whether the store has it.
+struct Unanswered<'a>(&'a Session);
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        self.0.lost();
     }
 }
 
@@ -222,16 +240,14 @@ impl Calls for Session {
     }
 
     async fn permit(&self, token: u64) -> Result<Permit, Stopped> {
-        let before = self.shared.clock.now();
+        // Waiting for the disk does not count towards the step's timeout.
+        let _held = self.deadline.hold();
         let Answer::Send { key } = self.perform(Command::Send { token }).await? else {
             return Err(Stopped);
         };
         self.durable().await?;
-        self.extend(self.shared.clock.now().since(before));
-        // A guest that has come as far as a request has not taken the process down.
-        let run = self.with(|execution| execution.run().id);
-        if self.shared.suspicion(run).is_some() {
-            self.shared.cleared(run);
+        if self.shared.active.asks(self.with(|execution| execution.run().id)) {
+            self.shared.others_may_begin();
         }
         Ok(Permit { key })
     }

@@ -1,16 +1,16 @@
 //! What the engine's handle, scheduler and sessions have in common.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use stepwell_core::run::Wish;
 use stepwell_core::{Registry, RunId};
 use stepwell_store::{Error as StoreError, Store, Witness};
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use tracing::error;
 
+use crate::active::Active;
 use crate::handle::Changed;
+use crate::limits::STORE_SILENT_MAX;
 use crate::{Chance, Clock, Executor};
 
 /// Whether the host takes events in.
@@ -28,15 +28,12 @@ pub(crate) struct Shared {
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
-    pub(crate) witness: Arc<dyn Witness>,
+    pub(crate) active: Arc<Active>,
     pub(crate) registry: ArcSwap<Registry>,
     pub(crate) phase: watch::Sender<Phase>,
-    pub(crate) ingests: Semaphore,
+    pub(crate) ingests: Arc<Semaphore>,
     pub(crate) scheduler_wake: Notify,
     pub(crate) changes: broadcast::Sender<Changed>,
-    active: Mutex<BTreeMap<RunId, Arc<Notify>>>,
-    /// Runs that may have taken the process down, with how often it died while they were alone.
-    suspects: Mutex<BTreeMap<RunId, u32>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -63,25 +60,47 @@ impl std::fmt::Debug for Ports {
 
 impl Shared {
     pub(crate) fn new(ports: Ports, registry: Registry) -> Self {
-        let suspects = ports.witness.suspects().into_iter().map(|suspect| (suspect.run, suspect.deaths_alone));
         Self {
-            suspects: Mutex::new(suspects.collect()),
+            active: Arc::new(Active::new(ports.witness)),
             store: ports.store,
             executor: ports.executor,
             clock: ports.clock,
             chance: ports.chance,
-            witness: ports.witness,
             registry: ArcSwap::from_pointee(registry),
             phase: watch::Sender::new(Phase::Starting),
-            ingests: Semaphore::new(crate::limits::INGESTS_IN_FLIGHT_MAX),
+            ingests: Arc::new(Semaphore::new(crate::limits::INGESTS_IN_FLIGHT_MAX)),
             scheduler_wake: Notify::new(),
             changes: broadcast::Sender::new(crate::limits::CHANGES_KEPT),
-            active: Mutex::default(),
         }
     }
 
-    /// The store failed for good: nothing more is taken in, and whoever runs the engine is told.
-    pub(crate) fn broken(&self, reason: &StoreError) {
+    /// What the store answers to `ask`. One that does not answer at all counts as failed: better that the host
+    /// says so and ends than that everybody waits for what does not come.
+    pub(crate) async fn answer<T>(&self, ask: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let answer = tokio::select! {
+            biased;
+            answer = ask => answer,
+            () = self.clock.pause(STORE_SILENT_MAX) => Err(StoreError::Unavailable(format!(
+                "it has not answered for {} s (STORE_SILENT_MAX)",
+                STORE_SILENT_MAX.as_secs()
+            ))),
+        };
+        if let Err(error) = &answer {
+            self.failed(error);
+        }
+        answer
+    }
+
+    /// Where the store failed for good nothing more is taken in, and whoever runs the engine is told. Where one
+    /// thing in it is damaged the others go on.
+    fn failed(&self, error: &StoreError) {
+        match error {
+            StoreError::Damaged { .. } | StoreError::BadCursor => error!(%error, "the store refused"),
+            StoreError::Unavailable(_) | StoreError::Fenced { .. } | StoreError::Closed => self.broken(error),
+        }
+    }
+
+    fn broken(&self, reason: &StoreError) {
         self.phase.send_if_modified(|phase| {
             if matches!(phase, Phase::Broken(_)) {
                 return false;
@@ -97,49 +116,8 @@ impl Shared {
         let _ = self.changes.send(Changed { run });
     }
 
-    /// How often the process died while this run was alone, if it is a suspect.
-    pub(crate) fn suspicion(&self, run: RunId) -> Option<u32> {
-        self.lock_suspects().get(&run).copied()
-    }
-
-    /// A run has made durable progress, or has been executed to an end: it does not take the process
-    /// down. Whoever waited for it to be alone need not any more.
-    pub(crate) fn cleared(&self, run: RunId) {
-        self.witness.clear(run);
-        if self.lock_suspects().remove(&run).is_some() {
-            self.scheduler_wake.notify_one();
-        }
-    }
-
-    fn lock_suspects(&self) -> std::sync::MutexGuard<'_, BTreeMap<RunId, u32>> {
-        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A run begins to be executed: what is answered tells it of a cancel.
-    pub(crate) fn begin(&self, run: RunId) -> Arc<Notify> {
-        self.witness.begin(run, self.lock_active().is_empty());
-        let interrupt = Arc::new(Notify::new());
-        self.lock_active().insert(run, Arc::clone(&interrupt));
-        interrupt
-    }
-
-    pub(crate) fn end(&self, run: RunId) {
-        self.lock_active().remove(&run);
-    }
-
-    pub(crate) fn interrupt(&self, run: RunId, wish: Wish) {
-        if wish == Wish::Cancel
-            && let Some(interrupt) = self.lock_active().get(&run)
-        {
-            interrupt.notify_one();
-        }
-    }
-
-    pub(crate) fn active_runs(&self) -> BTreeSet<RunId> {
-        self.lock_active().keys().copied().collect()
-    }
-
-    fn lock_active(&self) -> std::sync::MutexGuard<'_, BTreeMap<RunId, Arc<Notify>>> {
-        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A suspect has got so far that others need not wait for it any more.
+    pub(crate) fn others_may_begin(&self) {
+        self.scheduler_wake.notify_one();
     }
 }

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use stepwell_core::run::Status;
-use stepwell_engine::{IngestError, Ingested};
+use futures::FutureExt;
+use stepwell_core::Json;
+use stepwell_core::run::{Status, Wish};
+use stepwell_engine::limits::{INGESTS_IN_FLIGHT_MAX, STORE_SILENT_MAX};
+use stepwell_engine::{ControlError, IngestError, Ingested};
 use stepwell_testkit::{FaultStore, MemoryStore, ScriptedExecutor, plugin, step};
 
-use crate::bench::{Bench, delivery, draft, json, patiently};
+use crate::bench::{Bench, DAY, delivery, draft, json, patiently};
 
 /// Two steps; the second hangs the first time.
 fn hangs_once(executed: &[Arc<AtomicUsize>; 2]) -> ScriptedExecutor {
@@ -106,6 +109,126 @@ async fn a_store_that_cannot_keep_is_said_and_nothing_more_is_taken_in() {
     assert!(matches!(refused, IngestError::Unavailable(_)), "{refused}");
     assert!(bench.handle.accepting().is_err());
     assert!(patiently(bench.engine.broken()).await.contains("store"));
+}
+
+#[tokio::test]
+async fn what_is_damaged_in_the_store_is_refused_and_nothing_else_is() {
+    let store = Arc::new(FaultStore::over(MemoryStore::new()));
+    let executor = ScriptedExecutor::new().on("a", |_, calls| async move {
+        calls.sleep("nap".into(), DAY).await?;
+        Ok(Ok(json("1")))
+    });
+    let bench = Bench::on(Arc::<FaultStore<MemoryStore>>::clone(&store), executor).await;
+    bench.register(plugin("p", &[("a", &["e"])])).await;
+    let run = bench.send("e").await[0];
+    bench.status(run, Status::Sleeping).await;
+    store.damage_submit(1);
+    let refused = bench.handle.control(run, Wish::Cancel, "ada").await.unwrap_err();
+    assert!(matches!(&refused, ControlError::Unavailable(why) if why.reason.contains("damaged")), "{refused}");
+    store.damage_submit(1);
+    let refused = bench.handle.ingest(delivery("msg_1")).await.unwrap_err();
+    assert!(matches!(refused, IngestError::Unavailable(_)), "{refused}");
+    assert_eq!(bench.handle.accepting(), Ok(()));
+    bench.clock.advance(DAY);
+    assert_eq!(bench.output(run).await, "1");
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_is_one_that_failed() {
+    type Stall = fn(&FaultStore<MemoryStore>);
+    let stalls: [(&str, Stall); 2] =
+        [("submit", |store| store.stall_submit(1)), ("sync", |store| store.stall_durable(1))];
+    for (what, stall) in stalls {
+        let store = Arc::new(FaultStore::over(MemoryStore::new()));
+        let bench = Bench::on(Arc::<FaultStore<MemoryStore>>::clone(&store), ScriptedExecutor::new()).await;
+        bench.register(plugin("p", &[("a", &["e"])])).await;
+        stall(&store);
+        let (submits, durables) = (store.submits(), store.durables());
+        let ingest = tokio::spawn({
+            let handle = bench.handle.clone();
+            async move { handle.ingest(delivery("msg_1")).await }
+        });
+        patiently(async {
+            while store.submits() == submits || (what == "sync" && store.durables() == durables) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        bench.clock.advance(STORE_SILENT_MAX - Duration::from_millis(1));
+        tokio::task::yield_now().await;
+        assert!(!ingest.is_finished() && bench.handle.accepting().is_ok(), "{what}");
+        bench.clock.advance(Duration::from_millis(1));
+        let refused = patiently(ingest).await.unwrap().unwrap_err();
+        assert!(matches!(refused, IngestError::Unavailable(_)), "{what}: {refused}");
+        assert!(patiently(bench.engine.broken()).await.contains("STORE_SILENT_MAX"), "{what}");
+        assert!(bench.handle.accepting().is_err(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn events_of_senders_that_went_away_count_among_those_under_way() {
+    let store = Arc::new(FaultStore::over(MemoryStore::new()));
+    let bench = Bench::on(Arc::<FaultStore<MemoryStore>>::clone(&store), ScriptedExecutor::new()).await;
+    bench.register(plugin("p", &[("a", &["e"])])).await;
+    for nth in 1..=INGESTS_IN_FLIGHT_MAX as u64 {
+        store.stall_submit(nth);
+    }
+    for _ in 0..INGESTS_IN_FLIGHT_MAX {
+        assert!(bench.handle.ingest(draft("e")).now_or_never().is_none());
+    }
+    let refused = bench.handle.ingest(draft("e")).await.unwrap_err();
+    let names_it = |error: &IngestError| error.to_string().contains("INGESTS_IN_FLIGHT_MAX");
+    assert!(names_it(&refused), "{refused}");
+    store.go_on();
+    patiently(async {
+        while bench.handle.ingest(draft("e")).await.is_err_and(|error| names_it(&error)) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_request_overtakes_the_record_that_there_was_a_first_one() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let executor = ScriptedExecutor::new().on("a", {
+        let sent = Arc::clone(&sent);
+        move |_, calls| {
+            let sent = Arc::clone(&sent);
+            async move {
+                let requests = Arc::clone(&calls);
+                let body = move |token| async move {
+                    let request = || async {
+                        let permit = requests.permit(token).await;
+                        sent.fetch_add(1, Ordering::SeqCst);
+                        permit
+                    };
+                    let (one, two) = futures::join!(request(), request());
+                    Ok(Json::of(&[one.is_ok(), two.is_ok()]).unwrap())
+                };
+                step(&*calls, "asks", body).await
+            }
+        }
+    });
+    let store = Arc::new(FaultStore::over(MemoryStore::new()));
+    let bench = Bench::on(Arc::<FaultStore<MemoryStore>>::clone(&store), executor).await;
+    bench.register(plugin("p", &[("a", &["e"])])).await;
+    let before = store.submits();
+    // The event is the first, the record of the request the second.
+    store.stall_submit(2);
+    let run = bench.send("e").await[0];
+    patiently(async {
+        while store.submits() < before + 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(sent.load(Ordering::SeqCst), 0);
+    store.go_on();
+    assert_eq!(bench.output(run).await, "[true,true]");
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! What people want of runs: cancel, wake.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use stepwell_core::journal::{EntryState, WokenBy};
 use stepwell_core::run::{State, Status, Wish};
 use stepwell_engine::ControlError;
-use stepwell_testkit::{ScriptedExecutor, plugin, step};
+use stepwell_testkit::{FaultStore, MemoryStore, ScriptedExecutor, plugin, step};
 use tokio::sync::Semaphore;
 
 use crate::bench::{Bench, DAY, json, patiently};
@@ -52,6 +53,67 @@ async fn a_run_that_hangs_in_a_step_can_be_cancelled() {
         }
     })
     .await;
+    bench.handle.control(run, Wish::Cancel, "ada").await.unwrap();
+    bench.status(run, Status::Cancelled).await;
+}
+
+#[tokio::test]
+async fn a_cancel_that_comes_while_a_run_is_being_claimed_is_not_missed() {
+    let store = Arc::new(FaultStore::over(MemoryStore::new()));
+    let executor = ScriptedExecutor::new()
+        .on("a", |_, calls| async move { step(&*calls, "hang", |_| std::future::pending()).await });
+    let bench = Bench::on(Arc::<FaultStore<MemoryStore>>::clone(&store), executor).await;
+    bench.register(plugin("p", &[("a", &["e"])])).await;
+    store.stall_claim(1);
+    let run = bench.send("e").await[0];
+    patiently(async {
+        while store.claims() == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // Its row was read before this.
+    bench.handle.control(run, Wish::Cancel, "ada").await.unwrap();
+    store.go_on();
+    bench.status(run, Status::Cancelled).await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_due_again_before_its_last_activation_has_ended_is_still_interrupted() {
+    let store = Arc::new(FaultStore::over(MemoryStore::new()));
+    let executor = ScriptedExecutor::new().on("b", |_, _| async { Ok(Ok(json("1"))) }).on("a", |_, calls| async move {
+        calls.sleep("nap".into(), Duration::from_millis(1)).await?;
+        step(&*calls, "hang", |_| std::future::pending()).await
+    });
+    let bench = Bench::on(Arc::<FaultStore<MemoryStore>>::clone(&store), executor).await;
+    bench.register(plugin("p", &[("a", &["e"]), ("b", &["f"])])).await;
+    // That of the event is the first, that of the first activation's end the second.
+    store.stall_durable(2);
+    let durables = store.durables();
+    let run = bench.send("e").await[0];
+    patiently(async {
+        while store.durables() < durables + 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    bench.clock.advance(Duration::from_millis(1));
+    let claims = store.claims();
+    bench.send("f").await;
+    patiently(async {
+        while store.claims() < claims + 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    store.go_on();
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    assert!(bench.handle.active().contains(&run));
     bench.handle.control(run, Wish::Cancel, "ada").await.unwrap();
     bench.status(run, Status::Cancelled).await;
 }

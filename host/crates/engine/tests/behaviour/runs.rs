@@ -145,3 +145,104 @@ async fn a_trap_or_a_broken_limit_costs_one_run_and_nobody_else() {
     bench.clock.advance(std::time::Duration::from_secs(1));
     bench.status(trap, Status::Failed).await;
 }
+
+#[tokio::test]
+async fn a_runtime_that_panics_costs_one_attempt_and_nobody_else() {
+    let executor = ScriptedExecutor::new()
+        .on("inside", |_, calls| async move {
+            step(&*calls, "s", |token| async move { if token < 9 { panic!("a bug") } else { Ok(json("0")) } }).await
+        })
+        .on_exit("outside", |_, _| async { panic!("a bug") })
+        .on("fine", |_, calls| async move { step(&*calls, "s", |_| async { Ok(json("7")) }).await });
+    let plugin = plugin("p", &[("inside", &["e"]), ("outside", &["e"]), ("fine", &["e"])]);
+    let bench = Bench::with(plugin, executor).await;
+    let runs = bench.send("e").await;
+    let inside = bench.status(bench.of(&runs, "inside").await, Status::Retrying).await;
+    assert!(inside.journal[0].attempts()[0].error.as_ref().unwrap().message.contains("panicked"));
+    let outside = bench.of(&runs, "outside").await;
+    bench.status(outside, Status::Retrying).await;
+    bench.clock.advance(std::time::Duration::from_secs(1));
+    let failed = bench.status(outside, Status::Failed).await;
+    assert!(matches!(failed.run.state, State::Failed { error } if error.kind == ErrorKind::Trap));
+    assert_eq!(bench.output(bench.of(&runs, "fine").await).await, "7");
+}
+
+#[tokio::test]
+async fn an_event_starts_a_thousand_workflows() {
+    let ids: Vec<String> = (0..1000).map(|n| format!("w{n}")).collect();
+    let executor =
+        ids.iter().fold(ScriptedExecutor::new(), |executor, id| executor.on(id, |_, _| async { Ok(Ok(json("1"))) }));
+    let bench = Bench::on(Arc::new(stepwell_testkit::MemoryStore::new()), executor).await;
+    for (n, hundred) in ids.chunks(100).enumerate() {
+        let workflows: Vec<_> =
+            hundred.iter().map(|id| DeclaredWorkflow { id, triggers: &["e"], concurrency: Some(1) }).collect();
+        bench.register(plugin_of(&format!("p{n}"), &workflows)).await;
+    }
+    let runs = bench.send("e").await;
+    assert_eq!(runs.len(), 1000);
+    patiently(async {
+        while bench.store.counts().await.unwrap().runs != [(Status::Completed, 1000)] {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_run_that_waits_while_its_workflow_moves_to_another_plugin_begins_as_that_plugins() {
+    let executor = ScriptedExecutor::new().on("a", |activation, _| async move {
+        let seen = format!("{} {}", activation.plugin, activation.component.short());
+        Ok(Ok(stepwell_core::Json::of(&seen).unwrap()))
+    });
+    let bench = Bench::with(plugin("p", &[("a", &["e"])]), executor).await;
+    let not_before = Some(bench.handle.clock().now().after(crate::bench::DAY));
+    let later = stepwell_engine::Draft { not_before, ..draft("e") };
+    let Ingested::Created { runs, .. } = bench.handle.ingest(later).await.unwrap() else { panic!("not created") };
+    bench.handle.retire(&"p".parse().unwrap()).await.unwrap();
+    let taken_over = plugin("q", &[("a", &["e"])]);
+    bench.register(taken_over.clone()).await;
+    bench.clock.advance(crate::bench::DAY);
+    assert_eq!(bench.output(runs[0]).await, format!("\"q {}\"", taken_over.component.short()));
+}
+
+#[tokio::test]
+async fn slots_come_back_however_an_activation_ends() {
+    let ends: Arc<AtomicUsize> = Arc::default();
+    let executor = ScriptedExecutor::new().on_exit("a", {
+        let ends = Arc::clone(&ends);
+        move |_, calls| {
+            let nth = ends.fetch_add(1, Ordering::SeqCst);
+            async move {
+                match nth {
+                    0 => Exit::Trapped { message: "unreachable".into() },
+                    1 => Exit::Exceeded { limit: "MEMORY_MAX".into() },
+                    2 => Exit::Misused { message: "not JSON".into() },
+                    3 => panic!("a bug"),
+                    4 => {
+                        let _ = calls.finish(99, Ok(json("1"))).await;
+                        Exit::Stopped
+                    }
+                    // Says that it was stopped, though nobody stopped it.
+                    5 => Exit::Stopped,
+                    _ => Exit::Returned(Ok(json("1"))),
+                }
+            }
+        }
+    });
+    let limited = DeclaredWorkflow { id: "a", triggers: &["e"], concurrency: Some(1) };
+    let bench = Bench::with(plugin_of("p", &[limited]), executor).await;
+    for _ in 0..8 {
+        bench.send("e").await;
+    }
+    patiently(async {
+        loop {
+            bench.clock.advance(std::time::Duration::from_secs(1));
+            let counts = bench.store.counts().await.unwrap();
+            if counts.runs == [(Status::Completed, 5), (Status::Failed, 3)] {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}

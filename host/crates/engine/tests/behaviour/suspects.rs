@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use stepwell_core::RunId;
-use stepwell_core::run::{State, Status};
+use stepwell_core::run::{State, Status, Wish};
 use stepwell_engine::clock::SimulatedClock;
 use stepwell_engine::{Suspect, Witness};
-use stepwell_testkit::{MemoryStore, ScriptedExecutor, plugin};
+use stepwell_testkit::{MemoryStore, ScriptedExecutor, plugin, step};
+use tokio::sync::Semaphore;
 
 use crate::bench::{Bench, START, json, patiently};
 
@@ -101,4 +102,167 @@ async fn three_deaths_alone_set_a_run_aside_and_nobody_else() {
     assert!(matches!(aside.run.state, State::Paused { reason, .. } if reason.contains("died 3 times")));
     assert_eq!(bench.output(good).await, "1");
     assert_eq!(deadly.load(Ordering::SeqCst), 4, "once in company, three times alone");
+}
+
+/// A process's lives on one store, one clock and one witness: each ends by `death`.
+struct Lives {
+    store: Arc<MemoryStore>,
+    witness: Arc<Memory>,
+    clock: SimulatedClock,
+    executor: ScriptedExecutor,
+}
+
+impl Lives {
+    fn of(executor: ScriptedExecutor) -> Self {
+        Self {
+            store: Arc::new(MemoryStore::new()),
+            witness: Arc::new(Memory::default()),
+            clock: SimulatedClock::at(stepwell_core::Timestamp::from_millis(START)),
+            executor,
+        }
+    }
+
+    async fn begin(&self) -> Bench {
+        // No two events have the same id.
+        self.clock.advance(std::time::Duration::from_millis(1));
+        let store = Arc::<MemoryStore>::clone(&self.store);
+        Bench::watched(store, self.executor.clone(), self.clock.clone(), Arc::<Memory>::clone(&self.witness)).await
+    }
+
+    fn death(&mut self, bench: Bench) {
+        drop(bench);
+        self.store = Arc::new(self.store.after_crash());
+        self.witness = Arc::new(self.witness.after_death());
+    }
+}
+
+async fn until(is: impl Fn() -> bool) {
+    patiently(async {
+        while !is() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_run_that_takes_the_process_down_after_a_request_is_found_too() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let executor = ScriptedExecutor::new().on("harmless", |_, _| async { Ok(Ok(json("1"))) }).on("deadly", {
+        let asked = Arc::clone(&asked);
+        move |_, calls| {
+            let asked = Arc::clone(&asked);
+            async move {
+                let requests = Arc::clone(&calls);
+                let body = move |token| async move {
+                    requests.permit(token).await.unwrap();
+                    asked.fetch_add(1, Ordering::SeqCst);
+                    std::future::pending().await
+                };
+                step(&*calls, "asks", body).await
+            }
+        }
+    });
+    let mut lives = Lives::of(executor);
+    let bench = lives.begin().await;
+    bench.register(plugin("p", &[("deadly", &["e"]), ("harmless", &["f"])])).await;
+    let bad = bench.send("e").await[0];
+    until(|| asked.load(Ordering::SeqCst) == 1).await;
+    lives.death(bench);
+    for life in 2..=6 {
+        let bench = lives.begin().await;
+        until(|| asked.load(Ordering::SeqCst) == life).await;
+        if life == 2 {
+            // Others need not wait for its answer.
+            bench.output(bench.send("f").await[0]).await;
+        }
+        lives.death(bench);
+        if lives.witness.suspects.iter().any(|suspect| suspect.deaths_alone >= 3) {
+            break;
+        }
+    }
+    let bench = lives.begin().await;
+    bench.status(bad, Status::Paused).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 3, "three times, of which the last without company for sure");
+}
+
+#[tokio::test]
+async fn who_was_alone_at_first_is_no_more_suspect_than_who_came_then() {
+    let executor = ScriptedExecutor::new().on("a", |_, _| std::future::pending());
+    let mut lives = Lives::of(executor);
+    let bench = lives.begin().await;
+    bench.register(plugin("p", &[("a", &["e"])])).await;
+    for n in 1..=2 {
+        bench.send("e").await;
+        until(|| bench.handle.active().len() == n).await;
+    }
+    lives.death(bench);
+    let deaths: Vec<u32> = lives.witness.suspects.iter().map(|suspect| suspect.deaths_alone).collect();
+    assert_eq!(deaths, [0, 0]);
+}
+
+#[tokio::test]
+async fn a_suspect_that_is_cancelled_before_its_turn_is_not_executed() {
+    let (gate, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let executor = ScriptedExecutor::new()
+        .on("first", {
+            let gate = Arc::clone(&gate);
+            move |_, _| {
+                let gate = Arc::clone(&gate);
+                async move {
+                    gate.acquire().await.unwrap().forget();
+                    Ok(Ok(json("1")))
+                }
+            }
+        })
+        .on("second", {
+            let begun = Arc::clone(&begun);
+            move |_, _| {
+                begun.fetch_add(1, Ordering::SeqCst);
+                std::future::pending()
+            }
+        });
+    let mut lives = Lives::of(executor);
+    let bench = lives.begin().await;
+    bench.register(plugin("p", &[("first", &["e"]), ("second", &["f"])])).await;
+    let first = bench.send("e").await[0];
+    let second = bench.send("f").await[0];
+    until(|| bench.handle.active().len() == 2).await;
+    lives.death(bench);
+    let executed = begun.load(Ordering::SeqCst);
+    let bench = lives.begin().await;
+    until(|| bench.handle.active().len() == 1).await;
+    let (waiting, ends) = match bench.handle.active().contains(&first) {
+        true => (second, Status::Completed),
+        false => (first, Status::Cancelled),
+    };
+    bench.handle.control(waiting, Wish::Cancel, "ada").await.unwrap();
+    gate.add_permits(2);
+    if waiting == first {
+        bench.handle.control(second, Wish::Cancel, "ada").await.unwrap();
+    }
+    bench.status(first, ends).await;
+    bench.status(second, Status::Cancelled).await;
+    assert_eq!(begun.load(Ordering::SeqCst), executed + usize::from(waiting == first));
+}
+
+#[tokio::test]
+async fn who_is_still_executed_at_a_stop_that_was_asked_for_is_no_suspect() {
+    let executor = ScriptedExecutor::new().on("a", |_, _| std::future::pending());
+    let lives = Lives::of(executor);
+    let bench = lives.begin().await;
+    bench.register(plugin("p", &[("a", &["e"])])).await;
+    bench.send("e").await;
+    until(|| bench.handle.active().len() == 1).await;
+    assert_eq!(lives.witness.in_flight.lock().unwrap().len(), 1);
+    let limit = std::time::Duration::from_secs(20);
+    let (stop, clock) = (bench.engine.stop(limit), bench.clock.clone());
+    patiently(async {
+        tokio::join!(stop, async {
+            tokio::task::yield_now().await;
+            clock.advance(limit);
+        });
+    })
+    .await;
+    assert!(lives.witness.in_flight.lock().unwrap().is_empty());
 }

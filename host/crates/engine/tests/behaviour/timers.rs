@@ -5,9 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use stepwell_core::journal::StepError;
-use stepwell_core::run::Status;
+use stepwell_core::run::{State, Status};
 use stepwell_core::{Json, Timestamp};
-use stepwell_testkit::{ScriptedExecutor, plugin, step};
+use stepwell_engine::Clock;
+use stepwell_engine::executor::Slot;
+use stepwell_testkit::{FaultStore, MemoryStore, ScriptedExecutor, plugin, step};
+use tokio::sync::Semaphore;
 
 use crate::bench::{Bench, DAY, START, json, patiently};
 
@@ -78,6 +81,77 @@ async fn a_step_that_hangs_times_out_and_is_a_failed_attempt() {
     .await;
     let attempts = bench.run(run).await.journal[0].attempts().to_vec();
     assert!(attempts[0].error.as_ref().unwrap().message.contains("timeout of 5m"));
+}
+
+/// A workflow of one step with a timeout of ten seconds that tells when it is in it, sends a request once it may,
+/// and hangs then if it is to.
+fn asks_in_time(entered: &Arc<Semaphore>, gate: &Arc<Semaphore>, hangs: bool) -> ScriptedExecutor {
+    let (entered, gate) = (Arc::clone(entered), Arc::clone(gate));
+    ScriptedExecutor::new().on("a", move |_, calls| {
+        let (entered, gate) = (Arc::clone(&entered), Arc::clone(&gate));
+        async move {
+            let options = r#"{"timeout":"10s","retries":{"attempts_max":1}}"#.to_owned();
+            let Slot::Execute(attempt) = calls.step("asks".into(), options).await? else {
+                return Ok(Ok(json("\"told\"")));
+            };
+            entered.add_permits(1);
+            gate.acquire().await.unwrap().forget();
+            calls.permit(attempt.token).await?;
+            entered.add_permits(1);
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            let _ = calls.finish(attempt.token, Ok(json("1"))).await?;
+            Ok(Ok(json("\"in time\"")))
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_neither_hastens_nor_delays_a_steps_timeout() {
+    let jump = |bench: &Bench, by: i64| bench.clock.set(Timestamp::from_millis(bench.clock.now().as_millis() + by));
+    for (hangs, by) in [(false, 3_600_000), (true, -3_600_000)] {
+        let (entered, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        let bench = Bench::with(plugin("p", &[("a", &["e"])]), asks_in_time(&entered, &gate, hangs)).await;
+        let run = bench.send("e").await[0];
+        patiently(entered.acquire()).await.unwrap().forget();
+        jump(&bench, by);
+        gate.add_permits(1);
+        patiently(entered.acquire()).await.unwrap().forget();
+        if hangs {
+            bench.clock.advance(Duration::from_secs(10));
+            // Due at once, though the clock was set back, to hand the failure over.
+            bench.until(run, |run| matches!(run.state, State::Running { .. } | State::Completed { .. })).await;
+            assert_eq!(bench.output(run).await, "\"told\"");
+        } else {
+            assert_eq!(bench.output(run).await, "\"in time\"");
+        }
+    }
+}
+
+#[tokio::test]
+async fn waiting_for_the_disk_does_not_count_towards_a_steps_timeout() {
+    let (entered, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let store = Arc::new(FaultStore::over(MemoryStore::new()));
+    let executor = asks_in_time(&entered, &gate, false);
+    let bench = Bench::on(Arc::<FaultStore<MemoryStore>>::clone(&store), executor).await;
+    bench.register(plugin("p", &[("a", &["e"])])).await;
+    let run = bench.send("e").await[0];
+    patiently(entered.acquire()).await.unwrap().forget();
+    let durables = store.durables();
+    store.stall_durable(1);
+    bench.clock.advance(Duration::from_secs(9));
+    gate.add_permits(1);
+    patiently(async {
+        while store.durables() == durables {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    bench.clock.advance(Duration::from_secs(30));
+    tokio::task::yield_now().await;
+    store.go_on();
+    assert_eq!(bench.output(run).await, "\"in time\"");
 }
 
 #[tokio::test]

@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test's mistake is to be loud")]
 
 use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use stepwell_core::{Digest, Event, EventId, Json, Timestamp};
 use stepwell_store::{Element, EventFilter, Page, Store};
@@ -84,17 +86,36 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A directory as a crash leaves it: some of it in the log alone.
-async fn crashed(count: u64) -> TempDir {
-    crashed_with(count, small()).await
+const DIR: &str = "STEPWELL_RECOVERY_DIR";
+const COUNT: &str = "STEPWELL_RECOVERY_COUNT";
+const CHECKPOINTS: &str = "STEPWELL_RECOVERY_CHECKPOINTS";
+
+/// In a child: fills a store, says so, and waits to be killed.
+#[tokio::test]
+async fn works_until_it_is_killed() {
+    let Ok(dir) = std::env::var(DIR) else { return };
+    let options = if std::env::var_os(CHECKPOINTS).is_some() { small() } else { Options::default() };
+    let store = SledStore::open(Path::new(&dir), options).unwrap();
+    fill(&store, 0..std::env::var(COUNT).unwrap().parse().unwrap()).await;
+    println!("filled");
+    std::future::pending::<()>().await;
 }
 
-async fn crashed_with(count: u64, options: Options) -> TempDir {
-    let (dir, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let store = SledStore::open(dir.path(), options).unwrap();
-    fill(&store, 0..count).await;
-    copy(dir.path(), left.path());
-    left
+/// A directory as kill -9 leaves it, with checkpoints that gave sled most of it, or with none.
+fn crashed(count: u64, checkpoints: bool) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "works_until_it_is_killed", "--nocapture"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.env(DIR, dir.path()).env(COUNT, count.to_string());
+    if checkpoints {
+        command.env(CHECKPOINTS, "1");
+    }
+    let mut child = command.spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.into_iter().any(|line| line.contains("filled")));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    dir
 }
 
 fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
@@ -114,20 +135,19 @@ fn refusal(dir: &Path) -> String {
 
 #[tokio::test]
 async fn what_is_in_the_log_alone_is_there_after_a_crash() {
-    let dir = crashed(500).await;
+    let dir = crashed(500, true);
     opens_with_all(dir.path(), 500).await;
 }
 
 #[tokio::test]
 async fn a_lost_or_damaged_database_is_made_anew_and_the_old_one_kept() {
-    for harm in ["gone", "no file", "settings", "middle", "empty"] {
-        let dir = crashed(3000).await;
+    for harm in ["gone", "no file", "settings", "empty"] {
+        let dir = crashed(3000, true);
         let (sled, db) = (dir.path().join("sled"), dir.path().join("sled/db"));
         match harm {
             "gone" => fs::remove_dir_all(&sled).unwrap(),
             "no file" => fs::remove_file(&db).unwrap(),
             "settings" => fs::write(sled.join("conf"), "garbage".repeat(9)).unwrap(),
-            "middle" => (0..200).for_each(|n| spoil(&db, n * 997)),
             _ => fs::write(&db, "").unwrap(),
         }
         opens_with_all(dir.path(), 3000).await;
@@ -155,12 +175,12 @@ async fn two_snapshots_are_kept_and_the_log_since_the_older_one() {
 #[tokio::test]
 async fn where_nothing_that_is_left_has_all_of_it_it_is_refused_with_the_file() {
     // No checkpoint yet: the log alone has it.
-    let dir = crashed_with(300, Options::default()).await;
+    let dir = crashed(300, false);
     let log = files(&dir.path().join("log"), "log").pop().unwrap();
     spoil(&log, 2000);
     let error = refusal(dir.path());
     assert!(error.contains(log.to_str().unwrap()) && error.contains("at byte"), "{error}");
-    let dir = crashed(300).await;
+    let dir = crashed(300, true);
     fs::remove_dir_all(dir.path().join("log")).unwrap();
     assert!(refusal(dir.path()).contains("log is gone"));
 }

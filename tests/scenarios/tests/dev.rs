@@ -164,6 +164,7 @@ async fn a_folder_without_a_workflow_is_said_and_nothing_is_made() -> Result<()>
         let args = ["dev".to_owned(), folder.to_owned()];
         let told = command(&args, "http://127.0.0.1:1", home.path(), Reader::Whole).await?;
         ensure!(told.code == Some(1) && told.stderr.contains(saying), "{told:#?}");
+        ensure!(told.stderr.matches("os error").count() <= 1, "it says the same twice: {told:#?}");
     }
     ensure!(!home.path().join("mistyped").exists(), "it made the folder that was mistyped");
     ensure!(fs::read_dir(home.path().join("empty"))?.next().is_none(), "it left something in an empty folder");

@@ -20,10 +20,11 @@ scenarios! {
     a_command_says_what_went_wrong_by_its_exit_code
     a_connection_that_breaks_before_is_asked_again
     a_crash_within_a_step_repeats_it_under_its_key
-    a_damaged_database_is_not_served
+    a_damaged_database_is_made_anew
     a_damaged_plugin_harms_no_other
     a_data_directory_that_is_a_file_is_refused
     a_data_directory_that_is_read_only_is_refused
+    a_database_that_cannot_be_made_anew_is_not_served
     a_declined_card_fails_the_trial_alone
     a_frozen_host_goes_on
     a_full_disk_loses_nothing_that_was_accepted

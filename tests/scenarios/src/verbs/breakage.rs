@@ -1,7 +1,7 @@
 //! A data directory in trouble.
 
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use stepwell_harness::Disk;
@@ -35,19 +35,31 @@ pub(super) fn data_dir(stage: &Stage, line: &mut Line) -> Result<()> {
 /// `damage-database flip|empty`: of the file of the database that has its rows.
 pub(super) fn damage_database(stage: &Stage, line: &mut Line) -> Result<()> {
     let path = stage.host.home.data().join("sled/db");
-    let file = fs::OpenOptions::new().read(true).write(true).open(&path).context("the database's file")?;
-    let length = file.metadata()?.len();
     match line.word("flip or empty")?.as_str() {
-        "empty" => file.set_len(0)?,
-        "flip" => {
-            let mut bytes = vec![0; usize::try_from(length)?];
-            file.read_exact_at(&mut bytes, 0)?;
-            for byte in bytes.iter_mut().skip(64).step_by(97) {
-                *byte ^= 0x5a;
-            }
-            file.write_all_at(&bytes, 0)?;
-        }
+        "empty" => Ok(fs::OpenOptions::new().write(true).open(&path)?.set_len(0)?),
+        "flip" => flip(&path, 64),
         other => bail!("{other} is neither flip nor empty"),
     }
+}
+
+/// `damage-log`: of the files that have what was committed, all but their heads.
+pub(super) fn damage_log(stage: &Stage) -> Result<()> {
+    let mut damaged = 0;
+    for entry in fs::read_dir(stage.host.home.data().join("log"))? {
+        let path = entry?.path();
+        // Files of a few bytes have no commits in them.
+        if fs::metadata(&path)?.len() > 1024 {
+            flip(&path, 256)?;
+            damaged += 1;
+        }
+    }
+    ensure!(damaged > 0, "the log has no file that could be damaged");
     Ok(())
+}
+
+/// Turns bytes all over a file, from here on.
+fn flip(path: &Path, from: usize) -> Result<()> {
+    let mut bytes = fs::read(path).with_context(|| path.display().to_string())?;
+    bytes.iter_mut().skip(from).step_by(97).for_each(|byte| *byte ^= 0x5a);
+    fs::write(path, bytes).with_context(|| path.display().to_string())
 }

@@ -46,6 +46,7 @@ pub(crate) async fn perform(stage: &mut Stage, mut line: Line) -> Result<()> {
         "disk" => breakage::disk(stage, line).await?,
         "data-dir" => breakage::data_dir(stage, line)?,
         "damage-database" => breakage::damage_database(stage, line)?,
+        "damage-log" => breakage::damage_log(stage)?,
         "expect" => expect::expect(stage, line).await?,
         other => bail!("there is no verb {other}"),
     }

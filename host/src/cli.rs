@@ -46,16 +46,20 @@ pub(crate) enum Verb {
     Emulators(Emulators),
 }
 
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "it must be an IP address and a port, such as 127.0.0.1:8400")
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct HostFlags {
     /// Configuration file [default: ./stepwell.toml if it is there]
     #[arg(long, value_name = "FILE", env = "STEPWELL_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Where webhooks come in [default: 127.0.0.1:8400]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) listen: Option<SocketAddr>,
     /// Where API and dashboard are served [default: 127.0.0.1:8401]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) admin_listen: Option<SocketAddr>,
     /// Where everything is kept [default: ./data]
     #[arg(long, value_name = "DIR")]
@@ -290,6 +294,6 @@ pub(crate) struct ConfigShow {
 #[derive(Debug, Args)]
 pub(crate) struct Emulators {
     /// Where they listen; Resend is below /resend, Stripe below /stripe
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8402")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8402", value_parser = address)]
     pub(crate) listen: SocketAddr,
 }

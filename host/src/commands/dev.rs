@@ -96,7 +96,8 @@ fn told(rebuild: Rebuild<'_>) {
 
 /// Warnings and errors only: the talk of `dev` is its own.
 fn start_log() {
-    let filter = EnvFilter::try_from_env("STEPWELL_LOG").unwrap_or_else(|_| EnvFilter::new("warn,guest=info"));
+    let filter = EnvFilter::try_from_env("STEPWELL_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,guest=info,stepwell::service::plugins=info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(coloured());
     log.compact().with_target(false).init();
 }

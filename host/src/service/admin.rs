@@ -13,6 +13,7 @@ use stepwell_api::{
 use stepwell_core::{Digest, Json};
 use stepwell_http::AllowedHosts;
 use stepwell_ingress::{Rejections, Source, samples as ingress_samples};
+use tracing::warn;
 
 use crate::clock::fill;
 use crate::config::Host;
@@ -25,7 +26,11 @@ const TOKEN_FILE: &str = "admin-token.sha256";
 
 /// Under which names the admin listener may be reached.
 pub(crate) fn allowed_hosts(host: &Host) -> Result<AllowedHosts> {
-    let own = (!host.admin_listen.ip().is_unspecified()).then(|| host.admin_listen.ip().to_string());
+    let is_everywhere = host.admin_listen.ip().is_unspecified();
+    if is_everywhere && host.admin_hosts.is_empty() {
+        warn!("the admin listener is open to the network, but answers to localhost only: name it in host.admin_hosts");
+    }
+    let own = (!is_everywhere).then(|| host.admin_listen.ip().to_string());
     let names = host.admin_hosts.iter().cloned().chain(own.map(bracketed));
     AllowedHosts::with(names).context("host.admin_hosts")
 }

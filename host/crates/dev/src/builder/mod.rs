@@ -101,12 +101,12 @@ pub enum BuildError {
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
     /// The folder cannot be read.
-    #[error("cannot look for workflow sources in {}: {source}", dir.display())]
+    #[error("cannot look for workflow sources in {}: {why}", dir.display())]
     Unreadable {
         /// The folder.
         dir: PathBuf,
-        /// What the operating system said.
-        source: std::io::Error,
+        /// What the operating system said. Not this error's source: the message has it already.
+        why: std::io::Error,
     },
     /// cargo itself is missing.
     #[error(transparent)]

@@ -73,7 +73,7 @@ struct Dependency {
 }
 
 pub(super) async fn find(cargo: &Cargo, root: &Path) -> Result<Found, FindError> {
-    let unreadable = |source| FindError::Unreadable { dir: root.to_owned(), source };
+    let unreadable = |why| FindError::Unreadable { dir: root.to_owned(), why };
     let root = fs::canonicalize(root).map_err(unreadable)?;
     let walked = root.clone();
     let manifests = tokio::task::spawn_blocking(move || manifests(&walked)).await;

@@ -19,10 +19,9 @@ use crate::session::{Over, Session};
 use crate::shared::Shared;
 
 /// Takes a claimed run through one activation.
-pub(crate) async fn activate(shared: Arc<Shared>, lease: Lease, claimed: Claimed) {
+pub(crate) async fn activate(shared: Arc<Shared>, lease: Lease, claimed: Claimed, executing: Executing) {
     let (run, workflow) = (claimed.run.id, claimed.run.workflow.clone());
     let span = info_span!("activation", %run, %workflow);
-    let executing = shared.active.begin(run);
     async {
         let event = claimed.event.for_guest();
         let session = Arc::new(Session::new(Arc::clone(&shared), lease, claimed));

@@ -32,6 +32,14 @@ struct Inner {
 struct InHand {
     cancelled: Cancelled,
     executing: bool,
+    /// It was a suspect, and has got on since.
+    proven: bool,
+}
+
+impl InHand {
+    fn new(cancelled: bool) -> Self {
+        Self { cancelled: Arc::new(watch::Sender::new(cancelled)), executing: false, proven: false }
+    }
 }
 
 /// Whether a person wants the run cancelled.
@@ -65,27 +73,26 @@ impl Active {
         let mut inner = self.lock();
         let unheard = inner.unheard.take().unwrap_or_default();
         for run in runs {
-            let cancelled = Arc::new(watch::Sender::new(unheard.contains(&run)));
-            let before = inner.in_hand.insert(run, InHand { cancelled, executing: false });
+            let before = inner.in_hand.insert(run, InHand::new(unheard.contains(&run)));
             // Its last activation has given it back, and only waits for its writes.
             inner.executing -= usize::from(before.is_some_and(|before| before.executing));
         }
     }
 
-    /// A run in hand begins to be executed.
+    /// A run in hand begins to be executed. A suspect counts as alone where all others have got on.
     pub(crate) fn begin(self: &Arc<Self>, run: RunId) -> Executing {
         let mut inner = self.lock();
-        let company = inner.executing;
+        let suspect = inner.suspects.contains_key(&run);
+        let alone = if suspect { inner.all_proven() } else { inner.executing == 0 };
         inner.executing += 1;
-        let of_run =
-            inner.in_hand.entry(run).or_insert_with(|| InHand { cancelled: Cancelled::default(), executing: false });
+        let of_run = inner.in_hand.entry(run).or_insert_with(|| InHand::new(false));
         of_run.executing = true;
         let cancelled = Arc::clone(&of_run.cancelled);
-        self.witness.begin(run, company == 0);
+        self.witness.begin(run, alone);
         if let Some(first) = inner.alone.take() {
             self.witness.begin(first, false);
         }
-        inner.alone = (company == 0 && !inner.suspects.contains_key(&run)).then_some(run);
+        inner.alone = (alone && !suspect).then_some(run);
         drop(inner);
         Executing { active: Arc::clone(self), run, cancelled }
     }
@@ -122,9 +129,29 @@ impl Active {
         self.lock().suspects.get(&run).copied()
     }
 
+    pub(crate) fn has_suspects(&self) -> bool {
+        !self.lock().suspects.is_empty()
+    }
+
+    /// Whether a suspect is being executed, so that nothing else may begin.
+    pub(crate) fn tries_one(&self) -> bool {
+        let inner = self.lock();
+        let tried = |(run, of_run): (&RunId, &InHand)| of_run.executing && inner.suspects.contains_key(run);
+        !inner.suspects.is_empty() && inner.in_hand.iter().any(tried)
+    }
+
+    /// Whether all that is being executed were suspects and have got on: another one may begin.
+    pub(crate) fn all_proven(&self) -> bool {
+        self.lock().all_proven()
+    }
+
+    pub(crate) fn suspects(&self) -> Vec<RunId> {
+        self.lock().suspects.keys().copied().collect()
+    }
+
     /// A run has made durable progress: it does not take the process down. Answers whether it was a suspect.
     pub(crate) fn progressed(&self, run: RunId) -> bool {
-        let was = self.lock().suspects.remove(&run).is_some();
+        let was = self.lock().prove(run);
         if was {
             self.witness.clear(run);
         }
@@ -137,15 +164,27 @@ impl Active {
     pub(crate) fn asks(&self, run: RunId) -> bool {
         let mut inner = self.lock();
         let excused = inner.suspects.get(&run).is_some_and(|deaths| *deaths < DEATHS_ALONE_MAX - 1);
-        if excused {
-            inner.suspects.remove(&run);
-        }
-        excused
+        excused && inner.prove(run)
     }
 
     /// The process ends because it was asked to: that is nobody's doing.
     pub(crate) fn acquit(&self) {
         self.executing().into_iter().for_each(|run| self.witness.clear(run));
+    }
+}
+
+impl Inner {
+    fn all_proven(&self) -> bool {
+        self.in_hand.values().all(|of_run| of_run.proven || !of_run.executing)
+    }
+
+    /// Answers whether it was a suspect.
+    fn prove(&mut self, run: RunId) -> bool {
+        let was = self.suspects.remove(&run).is_some();
+        if let Some(of_run) = self.in_hand.get_mut(&run) {
+            of_run.proven = was;
+        }
+        was
     }
 }
 

@@ -38,6 +38,7 @@ impl Engine {
         let lease = ports.store.acquire().await?;
         let registry = ports.store.registry().await?;
         let shared = Arc::new(Shared::new(ports, registry));
+        absolve_parked(&shared).await?;
         let scheduler = Scheduler::new(Arc::clone(&shared), lease, settings.activations_max);
         let scheduler = tokio::spawn(scheduler.run());
         let handle = Handle::new(Arc::clone(&shared));
@@ -83,6 +84,23 @@ impl Engine {
             }
         }
     }
+}
+
+/// A suspect that is not due had ended its activation when the process died, and only not said so yet.
+async fn absolve_parked(shared: &Shared) -> Result<(), StoreError> {
+    let now = shared.clock.now();
+    for run in shared.active.suspects() {
+        let parked = match shared.store.run(run).await {
+            Ok(found) => found.is_none_or(|found| found.run.due().is_none_or(|at| at > now)),
+            // Nobody can claim it either.
+            Err(StoreError::Damaged { .. }) => true,
+            Err(error) => return Err(error),
+        };
+        if parked {
+            shared.active.progressed(run);
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Engine {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use stepwell_core::{RunId, Timestamp, WorkflowId};
+use stepwell_core::{Timestamp, WorkflowId};
 use stepwell_store::{Claimed, Error as StoreError, Lease};
 use tokio::task::{Id, JoinSet};
 use tracing::error;
@@ -20,10 +20,10 @@ pub(crate) struct Scheduler {
     slots: Slots,
     activations: JoinSet<()>,
     workflows: HashMap<Id, WorkflowId>,
-    /// Suspects of having taken the process down, claimed: each is started with nothing else under way.
+    /// Suspects of having taken the process down, claimed.
     held: VecDeque<Claimed>,
-    /// The one that was started alone.
-    alone: Option<RunId>,
+    /// Claimed together with them: started once they have been.
+    behind: Vec<Claimed>,
     /// Which queue comes first: moves on each round, so that none starves under the host's own limit.
     first: usize,
 }
@@ -45,7 +45,7 @@ impl Scheduler {
             activations: JoinSet::new(),
             workflows: HashMap::new(),
             held: VecDeque::new(),
-            alone: None,
+            behind: Vec::new(),
             first: 0,
         }
     }
@@ -83,9 +83,10 @@ impl Scheduler {
         if *self.shared.phase.borrow() == Phase::Starting {
             return Ok(Round::Idle(None));
         }
-        if self.one_suspect_alone() {
+        if self.suspects_first() {
             return Ok(Round::Idle(None));
         }
+        self.start_behind();
         let mut queues = self.shared.answer(self.shared.store.queues()).await?;
         if !queues.is_empty() {
             self.first = (self.first + 1) % queues.len();
@@ -99,6 +100,9 @@ impl Scheduler {
             match earliest {
                 Some(at) if free > 0 && at <= now => {
                     self.claim(&queue, now, free).await?;
+                    if !self.shared.active.has_suspects() {
+                        self.start_behind();
+                    }
                     claimed = true;
                 }
                 Some(at) if free > 0 => next = Some(next.map_or(at, |next| next.min(at))),
@@ -108,37 +112,40 @@ impl Scheduler {
         Ok(if claimed { Round::Claimed } else { Round::Idle(next) })
     }
 
-    /// Claims and starts. A run that is damaged stays claimed in the store, so that this goes on.
+    /// Claims, with a slot for each. A run that is damaged stays claimed in the store, so that this goes on.
     async fn claim(&mut self, queue: &WorkflowId, now: Timestamp, free: usize) -> Result<(), StoreError> {
         let (shared, max) = (Arc::clone(&self.shared), free.min(CLAIM_PAGE));
         shared.active.claiming();
         let runs = shared.answer(shared.store.claim(self.lease, queue, now, max)).await?;
         shared.active.claimed(runs.iter().map(|claimed| claimed.run.id));
         for claimed in runs {
+            self.slots.take(&claimed.run.workflow);
             match shared.active.suspicion(claimed.run.id) {
                 Some(_) => self.held.push_back(claimed),
-                None => self.start(claimed),
+                None => self.behind.push(claimed),
             }
         }
         Ok(())
     }
 
-    /// While a suspect is held or under way, nothing else begins; it is started once nothing else is under
-    /// way, and the others go on as soon as it has made durable progress.
-    fn one_suspect_alone(&mut self) -> bool {
-        if let Some(run) = self.alone {
-            if !self.activations.is_empty() && self.shared.active.suspicion(run).is_some() {
-                return true;
-            }
-            self.alone = None;
+    fn start_behind(&mut self) {
+        if self.held.is_empty() {
+            std::mem::take(&mut self.behind).into_iter().for_each(|claimed| self.start(claimed));
+        }
+    }
+
+    /// While a suspect is held or tried, nothing else begins. Each is tried once all that is under way has got on,
+    /// and until it has got on itself.
+    fn suspects_first(&mut self) -> bool {
+        if self.shared.active.tries_one() {
+            return true;
         }
         if self.held.is_empty() {
             return false;
         }
-        if self.activations.is_empty()
+        if self.shared.active.all_proven()
             && let Some(suspect) = self.held.pop_front()
         {
-            self.alone = Some(suspect.run.id);
             self.start(suspect);
         }
         true
@@ -146,8 +153,8 @@ impl Scheduler {
 
     fn start(&mut self, claimed: Claimed) {
         let workflow = claimed.run.workflow.clone();
-        self.slots.take(&workflow);
-        let task = self.activations.spawn(activate(Arc::clone(&self.shared), self.lease, claimed));
+        let executing = self.shared.active.begin(claimed.run.id);
+        let task = self.activations.spawn(activate(Arc::clone(&self.shared), self.lease, claimed, executing));
         self.workflows.insert(task.id(), workflow);
     }
 

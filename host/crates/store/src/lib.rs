@@ -9,6 +9,7 @@ mod element;
 mod error;
 pub mod limits;
 mod read;
+mod retention;
 mod witness;
 
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ use stepwell_core::{Digest, Entry, Event, EventId, Registry, Run, RunId, Timesta
 pub use element::{Change, Element, Ingested, Receipt, Sequence, Verdict};
 pub use error::Error;
 pub use read::{Counts, Cursor, EventFilter, Page, RunDetail, RunFilter};
+pub use retention::{Keep, Pruned, Retention, over_since};
 pub use witness::{NoWitness, Suspect, Witness};
 
 /// The right to work, with the number that fences whoever held it before.
@@ -87,6 +89,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// How many runs there are of each status, and how many events.
     async fn counts(&self) -> Result<Counts, Error>;
+
+    /// Deletes some of what has been over for longer than `retention` says at `now`: at most `max` runs and
+    /// events, in order with all writes. Nothing that has not ended or is in somebody's hands goes, nor the
+    /// event of such a run. Asked until there is no more, everything goes whose time is over by
+    /// [`limits::PRUNED_LATE_MAX`]. A delivery is remembered beyond its event, for its own time. Costs nothing for
+    /// what is parked.
+    async fn prune(&self, now: Timestamp, retention: &Retention, max: usize) -> Result<Pruned, Error> { let _ = (now, retention, max); Ok(Pruned::default()) }
 
     /// Stops the writer after what is submitted is durable, and gives up the data directory.
     async fn close(&self) -> Result<(), Error>;

@@ -18,6 +18,7 @@ pub struct RunFilter {
     pub workflow: Option<WorkflowId>,
     /// Any of these; empty for all.
     pub statuses: Vec<Status>,
+    /// None are found by an event whose retention is over.
     pub event: Option<EventId>,
 }
 

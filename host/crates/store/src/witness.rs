@@ -19,7 +19,8 @@ pub trait Witness: Debug + Send + Sync + 'static {
     /// and have not been cleared since.
     fn suspects(&self) -> Vec<Suspect>;
 
-    /// A run begins to be executed; `alone` if nothing else is.
+    /// A run begins to be executed; `alone` if nothing else is that could be to blame for the process's death.
+    /// Said again of a run that is in company meanwhile.
     fn begin(&self, run: RunId, alone: bool);
 
     /// A run is no longer being executed, or has made durable progress: it is no suspect.

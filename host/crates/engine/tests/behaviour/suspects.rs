@@ -11,7 +11,7 @@ use stepwell_engine::{Suspect, Witness};
 use stepwell_testkit::{MemoryStore, ScriptedExecutor, plugin, step};
 use tokio::sync::Semaphore;
 
-use crate::bench::{Bench, START, json, patiently};
+use crate::bench::{Bench, DAY, START, json, patiently};
 
 /// What an in-flight file would hold, kept over the deaths of a process.
 #[derive(Debug, Default)]
@@ -265,4 +265,77 @@ async fn who_is_still_executed_at_a_stop_that_was_asked_for_is_no_suspect() {
     })
     .await;
     assert!(lives.witness.in_flight.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn suspects_go_before_those_that_may_take_long() {
+    // Whatever the order of the queues.
+    for slow in ["a", "z"] {
+        let executor = ScriptedExecutor::new().on("m", |_, _| std::future::pending()).on(slow, |_, calls| async move {
+            calls.sleep("nap".into(), DAY).await?;
+            step(&*calls, "slow", |_| std::future::pending()).await
+        });
+        let mut lives = Lives::of(executor);
+        let bench = lives.begin().await;
+        bench.register(plugin("p", &[("m", &["e"]), (slow, &["f"])])).await;
+        let sleeper = bench.send("f").await[0];
+        bench.status(sleeper, Status::Sleeping).await;
+        let suspect = bench.send("e").await[0];
+        until(|| bench.handle.active().contains(&suspect)).await;
+        lives.death(bench);
+        lives.clock.advance(DAY);
+        let bench = lives.begin().await;
+        until(|| !bench.handle.active().is_empty()).await;
+        assert_eq!(bench.handle.active(), [suspect].into(), "{slow}");
+        bench.handle.control(suspect, Wish::Cancel, "ada").await.unwrap();
+        until(|| bench.handle.active() == [sleeper].into()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_suspect_that_had_parked_is_none() {
+    let executor =
+        ScriptedExecutor::new().on("hangs", |_, _| std::future::pending()).on("naps", |_, calls| async move {
+            calls.sleep("nap".into(), DAY).await?;
+            Ok(Ok(json("1")))
+        });
+    let mut lives = Lives::of(executor);
+    let bench = lives.begin().await;
+    bench.register(plugin("p", &[("hangs", &["e"]), ("naps", &["f"])])).await;
+    let naps = bench.send("f").await[0];
+    bench.status(naps, Status::Sleeping).await;
+    // It dies before it can say that the run is no longer executed.
+    lives.witness.begin(naps, true);
+    lives.death(bench);
+    let bench = lives.begin().await;
+    assert!(lives.witness.in_flight.lock().unwrap().is_empty());
+    let hangs = bench.send("e").await[0];
+    until(|| bench.handle.active().contains(&hangs)).await;
+    bench.clock.advance(DAY);
+    assert_eq!(bench.output(naps).await, "1");
+}
+
+#[tokio::test]
+async fn suspects_do_not_wait_for_the_answers_to_each_others_requests() {
+    let executor = ScriptedExecutor::new().on("asks", |_, calls| async move {
+        let requests = Arc::clone(&calls);
+        let body = move |token| async move {
+            requests.permit(token).await.unwrap();
+            std::future::pending().await
+        };
+        step(&*calls, "asks", body).await
+    });
+    let mut lives = Lives::of(executor);
+    let bench = lives.begin().await;
+    bench.register(plugin("p", &[("asks", &["e"])])).await;
+    for n in 1..=5 {
+        bench.send("e").await;
+        until(|| bench.handle.active().len() == n).await;
+    }
+    lives.death(bench);
+    assert_eq!(lives.witness.suspects.len(), 5);
+    let bench = lives.begin().await;
+    until(|| bench.handle.active().len() == 5).await;
+    bench.send("e").await;
+    until(|| bench.handle.active().len() == 6).await;
 }

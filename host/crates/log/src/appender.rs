@@ -15,6 +15,27 @@ use crate::segments::{Segment, Segments, path_of, sync_dir};
 /// How a file is synced. Tests put in their own to count, hold or fail.
 pub type SyncFile = Arc<dyn Fn(&File) -> io::Result<()> + Send + Sync>;
 
+/// How a log is written.
+#[derive(Clone)]
+pub struct Writing {
+    pub sync: SyncFile,
+    /// A segment is left for the next one once it has so many bytes.
+    pub segment_bytes: u64,
+}
+
+impl std::fmt::Debug for Writing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writing").field("segment_bytes", &self.segment_bytes).finish_non_exhaustive()
+    }
+}
+
+impl Writing {
+    /// Segments of the usual size, synced so.
+    pub fn new(sync: SyncFile) -> Self {
+        Self { sync, segment_bytes: SEGMENT_BYTES }
+    }
+}
+
 /// Where an appender begins.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -29,7 +50,7 @@ pub(crate) struct Place {
 pub struct Appender {
     place: Place,
     seal: Seal,
-    sync: SyncFile,
+    how: Writing,
     path: PathBuf,
     file: File,
     first: u64,
@@ -44,10 +65,10 @@ impl std::fmt::Debug for Appender {
 
 impl Appender {
     /// Begins a segment.
-    pub(crate) fn start(place: Place, seal: Seal, sync: SyncFile) -> Result<Self, Error> {
+    pub(crate) fn start(place: Place, seal: Seal, how: Writing) -> Result<Self, Error> {
         let first = place.next;
         let (path, file) = begin(&place)?;
-        Ok(Self { place, seal, sync, path, file, first, offset: SEGMENT_HEADER as u64 })
+        Ok(Self { place, seal, how, path, file, first, offset: SEGMENT_HEADER as u64 })
     }
 
     /// The buffer of a frame: its payload is to be appended to it.
@@ -67,12 +88,12 @@ impl Appender {
         if bytes > PAYLOAD_BYTES_MAX {
             return Err(Error::TooLarge { bytes, max: PAYLOAD_BYTES_MAX });
         }
-        if self.offset >= SEGMENT_BYTES {
+        if self.offset >= self.how.segment_bytes {
             self.roll()?;
         }
         let number = self.place.next;
         seal_frame(&mut frame, number, self.first);
-        let put = self.file.write_all_at(&frame, self.offset).and_then(|()| (self.sync)(&self.file));
+        let put = self.file.write_all_at(&frame, self.offset).and_then(|()| (self.how.sync)(&self.file));
         put.map_err(|error| Error::io(&self.path, error))?;
         self.offset += frame.len() as u64;
         self.place.segments.grew(self.offset);

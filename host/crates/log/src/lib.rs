@@ -19,7 +19,7 @@ mod scan;
 mod seal;
 mod segments;
 
-pub use appender::{Appender, SyncFile};
+pub use appender::{Appender, SyncFile, Writing};
 pub use error::Error;
 pub use recovery::{Frame, Log, Opened, Recovery, exists, open};
 pub use segments::Segments;

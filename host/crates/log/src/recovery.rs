@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use crate::appender::{Appender, Place, SyncFile};
+use crate::appender::{Appender, Place, Writing};
 use crate::error::Error;
 use crate::format::{SEGMENT_HEADER, VERSION};
 use crate::scan::{Found, Scan};
@@ -63,7 +63,7 @@ pub struct Opened {
 pub fn open<E: From<Error>>(
     dir: &Path,
     after: u64,
-    sync: SyncFile,
+    how: Writing,
     replay: &mut dyn FnMut(Frame<'_>) -> Result<(), E>,
 ) -> Result<Opened, E> {
     fs::create_dir_all(dir).map_err(|error| Error::io(dir, error))?;
@@ -84,7 +84,7 @@ pub fn open<E: From<Error>>(
     recovery.tell();
     let segments = Arc::new(Segments::new(dir, files));
     let place = Place { dir: dir.to_owned(), segments: Arc::clone(&segments), next: last + 1 };
-    let appender = Appender::start(place, seal, sync)?;
+    let appender = Appender::start(place, seal, how)?;
     Ok(Opened { log: Log { appender, segments }, recovery })
 }
 

@@ -7,14 +7,14 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stepwell_log::{Appender, Error, Opened, Recovery, open};
+use stepwell_log::{Appender, Error, Opened, Recovery, Writing, open};
 use tempfile::TempDir;
 
 type Frames = Vec<(u64, Vec<u8>)>;
 
 fn opened(dir: &Path, after: u64) -> Result<(Opened, Frames), Error> {
     let mut frames = Vec::new();
-    let opened = open::<Error>(dir, after, Arc::new(|file| file.sync_data()), &mut |frame| {
+    let opened = open::<Error>(dir, after, Writing::new(Arc::new(|file| file.sync_data())), &mut |frame| {
         frames.push((frame.number, frame.payload.to_vec()));
         Ok(())
     })?;

@@ -73,8 +73,8 @@ pub fn restore(backup: &Path, dir: &Path, options: Options) -> Result<Held, Offl
     // Nothing else leads to what there is now: the log begins behind it.
     let io = |error| OpenError::io(data.snapshots(), error);
     Snapshots::open(&data.snapshots(), options.snapshot_bytes).map_err(io)?.take(&database.db, frame)?;
-    let sync: stepwell_log::SyncFile = Arc::new(|file| file.sync_data());
-    drop(stepwell_log::open::<OpenError>(&data.log(), frame, sync, &mut |_| Ok(()))?);
+    let how = stepwell_log::Writing::new(Arc::new(|file| file.sync_data()));
+    drop(stepwell_log::open::<OpenError>(&data.log(), frame, how, &mut |_| Ok(()))?);
     drop(database);
     data.sync()?;
     data.is_made()?;

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use stepwell_log::{Log, SyncFile};
+use stepwell_log::{Log, SyncFile, Writing};
 use tracing::info;
 
 use crate::checkpoint::applied;
@@ -40,6 +40,8 @@ pub struct Options {
     pub checkpoint_bytes: usize,
     /// Bytes of log after which a snapshot is taken.
     pub snapshot_bytes: u64,
+    /// Bytes of a file of the log.
+    pub segment_bytes: u64,
 }
 
 impl Default for Options {
@@ -49,6 +51,7 @@ impl Default for Options {
             open_limit: OPEN_LIMIT_DEFAULT,
             checkpoint_bytes: CHECKPOINT_BYTES,
             snapshot_bytes: SNAPSHOT_EVERY_BYTES,
+            segment_bytes: stepwell_log::limits::SEGMENT_BYTES,
         }
     }
 }
@@ -180,7 +183,8 @@ fn with_log(dir: &DataDir, database: Database, options: Options, sync: &SyncFile
         let said = payload::replay(frame.payload, &mut group);
         said.map_err(|reason| OpenError::Frame { dir: dir.log(), frame: frame.number, reason })
     };
-    let opened = stepwell_log::open::<OpenError>(&dir.log(), applied, Arc::clone(sync), &mut replay)?;
+    let how = Writing { sync: Arc::clone(sync), segment_bytes: options.segment_bytes };
+    let opened = stepwell_log::open::<OpenError>(&dir.log(), applied, how, &mut replay)?;
     let recovery = opened.recovery;
     if recovery.replayed > 0 {
         info!(frames = recovery.replayed, rows = group.layer.len(), "replayed the log");

@@ -104,8 +104,7 @@ impl Handle {
         self.shared.clock.as_ref()
     }
 
-    /// Whether events can be taken in now: not while the host starts, drains, or cannot write. To be
-    /// asked before a request's body is read.
+    /// Whether events can be taken in now: not while the host starts, drains, or cannot write.
     pub fn accepting(&self) -> Result<(), Unavailable> {
         let reason = match &*self.shared.phase.borrow() {
             Phase::Open => return Ok(()),
@@ -116,13 +115,17 @@ impl Handle {
         Err(Unavailable { reason, retry_after: Duration::from_secs(5) })
     }
 
+    /// Whether one more event can be taken in now: [`Handle::accepting`], and there is a place among those on
+    /// their way to disk. To be asked before a request's body is read; somebody else may be quicker then.
+    pub fn has_room(&self) -> Result<(), Unavailable> {
+        self.accepting()?;
+        if self.shared.ingests.available_permits() == 0 { Err(no_room()) } else { Ok(()) }
+    }
+
     /// Takes an event in and starts its runs. Answers once all of it is durable.
     pub async fn ingest(&self, draft: Draft) -> Result<Ingested, IngestError> {
         self.accepting()?;
-        let place = Arc::clone(&self.shared.ingests).try_acquire_owned().map_err(|_| Unavailable {
-            reason: format!("more than {INGESTS_IN_FLIGHT_MAX} events are being taken in (INGESTS_IN_FLIGHT_MAX)"),
-            retry_after: Duration::from_secs(1),
-        })?;
+        let place = Arc::clone(&self.shared.ingests).try_acquire_owned().map_err(|_| no_room())?;
         let event = self.event(draft);
         event.check()?;
         match self.write(Element::Ingest(Box::new(event)), Some(place)).await? {
@@ -248,6 +251,13 @@ impl Handle {
                 Err(Unavailable { reason: "the host is stopping".to_owned(), retry_after: Duration::from_secs(5) })
             }
         }
+    }
+}
+
+fn no_room() -> Unavailable {
+    Unavailable {
+        reason: format!("more than {INGESTS_IN_FLIGHT_MAX} events are being taken in (INGESTS_IN_FLIGHT_MAX)"),
+        retry_after: Duration::from_secs(1),
     }
 }
 

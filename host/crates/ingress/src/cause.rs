@@ -57,9 +57,9 @@ impl Cause {
             | Self::SignaturesTooMany
             | Self::SignatureVersion
             | Self::SignatureMismatch
-            | Self::SecretExpired
-            | Self::BodyNotUtf8 => StatusCode::UNAUTHORIZED,
+            | Self::SecretExpired => StatusCode::UNAUTHORIZED,
             Self::BodyUnfinished
+            | Self::BodyNotUtf8
             | Self::NotJson
             | Self::NotAnObject
             | Self::TooDeep
@@ -74,7 +74,8 @@ impl Cause {
     pub const fn verified(self) -> bool {
         matches!(
             self,
-            Self::NotJson
+            Self::BodyNotUtf8
+                | Self::NotJson
                 | Self::NotAnObject
                 | Self::TooDeep
                 | Self::TypeMissing
@@ -151,7 +152,7 @@ impl Cause {
             Self::SecretExpired => {
                 "the signature matches only a secret that has expired: finish the rotation at the sender"
             }
-            Self::BodyNotUtf8 => "the body is not UTF-8, hence no JSON; whether somebody signed it was not looked at",
+            Self::BodyNotUtf8 => "the body is not UTF-8, hence no JSON",
             Self::NotJson => "the body is not JSON",
             Self::NotAnObject => "the body is not a JSON object",
             Self::TooDeep => "the body is nested deeper than 127 (JSON_DEPTH_MAX)",

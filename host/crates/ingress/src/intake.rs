@@ -11,6 +11,9 @@ pub(crate) trait Intake: Debug + Send + Sync + 'static {
     /// Whether anything can be taken in now.
     fn accepting(&self) -> Result<(), Unavailable>;
 
+    /// Whether there is a place for one more now.
+    fn has_room(&self) -> Result<(), Unavailable>;
+
     /// Takes an event in. Answers once all of it is durable.
     async fn ingest(&self, draft: Draft) -> Result<Ingested, IngestError>;
 }
@@ -19,6 +22,10 @@ pub(crate) trait Intake: Debug + Send + Sync + 'static {
 impl Intake for Handle {
     fn accepting(&self) -> Result<(), Unavailable> {
         Self::accepting(self)
+    }
+
+    fn has_room(&self) -> Result<(), Unavailable> {
+        Self::has_room(self)
     }
 
     async fn ingest(&self, draft: Draft) -> Result<Ingested, IngestError> {

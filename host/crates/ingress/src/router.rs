@@ -60,7 +60,7 @@ async fn deliver(
 /// The way of a delivery. Nothing is read of a body before its head is found well formed and fresh.
 async fn take(state: &Shared, name: &str, (head, body): (&Parts, Body), now: Timestamp) -> Result<Accepted, Refused> {
     let source = state.source(name).ok_or(Cause::UnknownSource)?;
-    state.intake.accepting().map_err(Refused::unexplained)?;
+    state.intake.has_room().map_err(Refused::unexplained)?;
     body::check_head(&head.headers, &body)?;
     let claim = Claim::read(&head.headers, now)?;
     let body = state.budget.read(body).await?;

@@ -10,9 +10,10 @@ use axum::body::Body;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
-use stepwell_core::Timestamp;
+use stepwell_core::{Json, Timestamp};
 use stepwell_engine::clock::{CountingChance, SimulatedClock};
-use stepwell_engine::{Engine, Handle, Ports, Settings};
+use stepwell_engine::limits::INGESTS_IN_FLIGHT_MAX;
+use stepwell_engine::{Draft, Engine, Handle, Ports, Settings};
 use stepwell_ingress::{Kind, Secret, Source, State, router, samples, sign};
 use stepwell_testkit::{MemoryStore, ScriptedExecutor, plugin};
 use tower::ServiceExt;
@@ -133,4 +134,42 @@ async fn starting_and_draining_hosts_answer_503() {
     host.engine.stop(Duration::from_secs(1)).await;
     let (status, _) = answer(host.router, request("msg_1", sample("clerk/user.created"))).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn where_there_is_no_place_left_a_body_is_not_read() {
+    let host = Host::open().await;
+    host.store.hold_syncs();
+    for _ in 0..INGESTS_IN_FLIGHT_MAX {
+        let handle = host.handle.clone();
+        tokio::spawn(async move { handle.ingest(draft()).await });
+    }
+    while host.handle.has_room().is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let never_ends = Body::from_stream(futures::stream::pending::<Result<&str, std::io::Error>>());
+    let full = request("msg_1", "{}").map(|_| never_ends);
+    let (status, json) = answer(host.router.clone(), full).await;
+    assert_eq!((status, &json["code"]), (StatusCode::SERVICE_UNAVAILABLE, &Value::from("unavailable")));
+    let ready = Request::get("/readyz").body(Body::empty()).unwrap();
+    assert_eq!(answer(host.router.clone(), ready).await.0, StatusCode::OK, "busy is not unready");
+    host.store.release_syncs();
+    while host.handle.has_room().is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(host.send("msg_1", sample("clerk/user.created")).await.0, StatusCode::ACCEPTED);
+}
+
+fn draft() -> Draft {
+    Draft {
+        source: "api".to_owned(),
+        external_id: None,
+        name: "test/filling".to_owned(),
+        data: Json::null(),
+        ts: None,
+        v: None,
+        meta: Json::null(),
+        body: None,
+        not_before: None,
+    }
 }

@@ -187,10 +187,22 @@ async fn another_sources_secret_proves_nothing() {
 }
 
 #[tokio::test]
-async fn body_that_is_not_utf8_is_unproven() {
-    let bench = Bench::new();
+async fn a_signed_body_that_is_not_utf8_is_no_json_and_an_unsigned_one_proves_nothing() {
     let body = [BODY.as_bytes(), b"\xff"].concat();
-    assert_eq!(bench.verdict(Delivery::new().body(body)).await, (401, "body_not_utf8"));
+    let unsigned = Delivery::new().body(&body);
+    assert_eq!(Bench::new().verdict(unsigned.clone()).await, (401, "signature_mismatch"));
+    // HMAC-SHA256 by Python's own library over `{ID}.{NOW_S}.` and the body.
+    let signed = unsigned.set("svix-signature", "v1,DvBrpzFyc6G5eX+NkiuBLx3HXVsM+8Su+FpUILLXmEc=");
+    let bench = Bench::new();
+    let answer = bench.send(signed.clone().request()).await;
+    assert_eq!((answer.status.as_u16(), answer.json["code"].as_str()), (400, Some("body_not_utf8")));
+    assert!(bench.rejections()[0].cause.verified());
+    let flipped = [BODY.as_bytes(), b"\xfe"].concat();
+    for other in [flipped.as_slice(), &body[1..]] {
+        assert_eq!(Bench::new().verdict(signed.clone().body(other)).await, (401, "signature_mismatch"));
+    }
+    let expired = Source { secrets: vec![secret(SECRET, Some(NOW_S))], ..source("clerk", Kind::Clerk, "clerk/") };
+    assert_eq!(Bench::of([expired]).verdict(signed).await, (401, "secret_expired"));
 }
 
 #[tokio::test]

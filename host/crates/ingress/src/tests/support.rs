@@ -45,6 +45,10 @@ impl Intake for Fake {
         self.closed.lock().unwrap().clone().map_or(Ok(()), Err)
     }
 
+    fn has_room(&self) -> Result<(), Unavailable> {
+        self.accepting()
+    }
+
     async fn ingest(&self, draft: Draft) -> Result<Ingested, IngestError> {
         if let Some(unavailable) = self.broken.lock().unwrap().clone() {
             return Err(unavailable.into());

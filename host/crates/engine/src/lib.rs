@@ -3,6 +3,7 @@
 
 mod activation;
 mod active;
+mod behind;
 pub mod clock;
 mod deadline;
 mod engine;

@@ -9,23 +9,25 @@ use async_trait::async_trait;
 use stepwell_core::execution::{Attempted, Write};
 use stepwell_core::journal::StepError;
 use stepwell_core::run::{Control, Wish};
-use stepwell_core::{Answer, Command, Execution, Json, Timestamp};
+use stepwell_core::{Answer, Command, Entry, Execution, Json, Timestamp};
 use stepwell_store::{Change, Claimed, Element, Lease, Sequence, Verdict};
 use tokio::sync::Semaphore;
 use tracing::{debug, error, info, trace, warn};
 
+use crate::behind::{Answered, Behind};
 use crate::deadline::Deadline;
 use crate::executor::{Calls, LogLevel, LogRecord, Permit, Slot, Stopped};
+use crate::limits::GATHERING_MAX;
 use crate::shared::Shared;
 
 /// A run in the hands of one activation.
 pub(crate) struct Session {
     shared: Arc<Shared>,
     lease: Lease,
-    /// One at a time, from the command to the store's verdict: so no call acts upon what another one has not
-    /// written yet.
+    /// One at a time: so no call acts upon what another one is about to change.
     turn: Semaphore,
     inner: Mutex<Inner>,
+    behind: Behind,
     deadline: Deadline,
 }
 
@@ -61,7 +63,7 @@ impl Session {
         let execution = Execution::new(claimed.run, claimed.journal);
         let inner = Inner { execution, seen_control, open: None, last: Sequence::default(), over: Over::No };
         let deadline = Deadline::new(Arc::clone(&shared.clock));
-        Self { shared, lease, turn: Semaphore::new(1), inner: Mutex::new(inner), deadline }
+        Self { shared, lease, turn: Semaphore::new(1), inner: Mutex::new(inner), behind: Behind::default(), deadline }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -73,14 +75,30 @@ impl Session {
         look(&self.inner().execution)
     }
 
-    /// Resolves once the open attempt has taken longer than its timeout.
+    /// Resolves once the open attempt has taken longer than its timeout. Meanwhile what has gathered is written,
+    /// where the guest does not come to anything that takes it along.
     pub(crate) async fn overdue(&self) {
-        self.deadline.passed().await;
+        tokio::select! {
+            biased;
+            () = self.deadline.passed() => {}
+            () = self.write_gathered() => {}
+        }
     }
 
-    /// The activation is over. Waits for a call that is still under way and for the durability of all that was
-    /// submitted; answers what has become of the run.
+    async fn write_gathered(&self) {
+        loop {
+            self.behind.gathering.notified().await;
+            self.shared.clock.pause(GATHERING_MAX).await;
+            // Where it ends here, the guest's next call is told.
+            let _ = self.flush().await;
+        }
+    }
+
+    /// The activation is over. Waits for a call that is still under way, writes what has gathered, and waits for
+    /// the durability of all of it; answers what has become of the run.
     pub(crate) async fn end(&self) -> Over {
+        // Where it fails the run is lost.
+        let _ = self.flush().await;
         let turn = self.turn.acquire().await;
         if self.inner().over == Over::No {
             self.lost();
@@ -100,13 +118,19 @@ impl Session {
         }
     }
 
-    /// Applies one command, submits what is to be kept, and answers.
+    /// Applies one command, sees to what is to be kept, and answers.
     pub(crate) async fn perform(&self, command: Command) -> Result<Answer, Stopped> {
         let _turn = self.turn.acquire().await.map_err(|_| Stopped)?;
         self.perform_in_turn(command).await
     }
 
     async fn perform_in_turn(&self, command: Command) -> Result<Answer, Stopped> {
+        if let Some(answered) = self.behind.look()
+            && self.take(answered)?
+        {
+            self.cancel().await?;
+        }
+        let goes_on = matches!(command, Command::Finish { .. });
         let transition = {
             let mut inner = self.inner();
             if inner.over != Over::No {
@@ -115,8 +139,10 @@ impl Session {
             let now = self.shared.clock.now();
             inner.execution.apply(command, now)
         };
-        if let Some(write) = transition.write {
-            self.submit(write).await?;
+        match transition.write {
+            Some(write) if goes_on && !write.release && !self.is_suspect() => self.write_behind(write).await?,
+            Some(write) => self.submit(write.entries, write.release).await?,
+            None => {}
         }
         match transition.answer {
             Answer::Stop => Err(Stopped),
@@ -124,44 +150,84 @@ impl Session {
         }
     }
 
-    async fn submit(&self, write: Write) -> Result<(), Stopped> {
-        let release = write.release;
-        let change = self.change(write);
-        let run = change.run.id;
-        let unanswered = Unanswered(self);
-        let submitted = self.shared.store.submit(Element::Change(Box::new(change)));
-        let receipt = self.shared.answer(submitted).await.map_err(|_| self.lost())?;
-        std::mem::forget(unanswered);
-        match receipt.verdict {
-            Verdict::Changed { revision, control } => {
-                let cancel = self.taken(receipt.sequence, revision, control, release);
-                if !release && self.shared.active.suspicion(run).is_some() {
-                    self.durable().await?;
-                    if self.shared.active.progressed(run) {
-                        self.shared.others_may_begin();
-                    }
-                }
-                if cancel { Box::pin(self.cancel()).await } else { Ok(()) }
+    fn is_suspect(&self) -> bool {
+        let run = self.with(|execution| execution.run().id);
+        self.shared.active.suspicion(run).is_some()
+    }
+
+    /// Has a write kept without waiting for it.
+    async fn write_behind(&self, write: Write) -> Result<(), Stopped> {
+        if self.behind.is_outstanding() {
+            self.behind.gather(write.entries);
+            return Ok(());
+        }
+        self.start(write.entries, false);
+        let Some(answered) = self.behind.look() else { return Ok(()) };
+        let cancel = self.take(answered)?;
+        if cancel { self.cancel().await } else { Ok(()) }
+    }
+
+    /// Submits these entries with all that has gathered, and waits for the verdict on everything.
+    async fn submit(&self, entries: Vec<Entry>, release: bool) -> Result<(), Stopped> {
+        if let Some(answered) = self.behind.answered().await {
+            // A cancel that it tells of stands on the row, and is told again.
+            self.take(answered)?;
+        }
+        self.start(entries, release);
+        let Some(answered) = self.behind.answered().await else { return Ok(()) };
+        let cancel = self.take(answered)?;
+        if !release && self.is_suspect() {
+            self.durable().await?;
+            if self.shared.active.progressed(self.with(|execution| execution.run().id)) {
+                self.shared.others_may_begin();
             }
+        }
+        if cancel { Box::pin(self.cancel()).await } else { Ok(()) }
+    }
+
+    /// Writes what has gathered, if anything has, and waits for the verdict on everything.
+    async fn flush(&self) -> Result<(), Stopped> {
+        let _turn = self.turn.acquire().await.map_err(|_| Stopped)?;
+        if let Some(answered) = self.behind.answered().await {
+            let cancel = self.take(answered)?;
+            if cancel {
+                return self.cancel().await;
+            }
+        }
+        if self.behind.has_gathered() && self.inner().over == Over::No {
+            self.submit(Vec::new(), false).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands a write to the store. The run's row is as it is now: nothing has come since the entries were made but
+    /// what verdicts said.
+    fn start(&self, entries: Vec<Entry>, release: bool) {
+        let entries = self.behind.take(entries);
+        let change = {
+            let inner = self.inner();
+            let run = inner.execution.run().clone();
+            let (epoch, seen) = (self.lease.epoch, run.revision);
+            Change { epoch, seen, seen_control: inner.seen_control.clone(), run, entries, release }
+        };
+        let shared = Arc::clone(&self.shared);
+        let submit = async move { shared.answer(shared.store.submit(Element::Change(Box::new(change)))).await };
+        self.behind.start(Box::pin(submit), release);
+    }
+
+    /// Notes what the store said. Answers whether a cancel is to be taken up now.
+    fn take(&self, Answered { receipt, release }: Answered) -> Result<bool, Stopped> {
+        let receipt = receipt.map_err(|_| self.lost())?;
+        match receipt.verdict {
+            Verdict::Changed { revision, control } => Ok(self.taken(receipt.sequence, revision, control, release)),
             verdict => {
+                let run = self.with(|execution| execution.run().id);
                 warn!(%run, ?verdict, "a write was not taken: the activation is dropped");
                 Err(self.lost())
             }
         }
     }
 
-    fn change(&self, write: Write) -> Change {
-        Change {
-            epoch: self.lease.epoch,
-            seen: write.run.revision,
-            seen_control: self.inner().seen_control.clone(),
-            run: write.run,
-            entries: write.entries,
-            release: write.release,
-        }
-    }
-
-    /// Notes what a verdict says. Answers whether a cancel is to be taken up now.
     fn taken(&self, sequence: Sequence, revision: u64, control: Option<Control>, release: bool) -> bool {
         let mut inner = self.inner();
         inner.last = inner.last.max(sequence);
@@ -175,7 +241,7 @@ impl Session {
     }
 
     async fn cancel(&self) -> Result<(), Stopped> {
-        self.perform_in_turn(Command::TakeControl).await.map(|_| ())
+        Box::pin(self.perform_in_turn(Command::TakeControl)).await.map(|_| ())
     }
 
     /// What the store has is not known or not what was written.
@@ -192,15 +258,6 @@ impl Session {
     fn close(&self) {
         self.inner().open = None;
         self.deadline.stop();
-    }
-}
-
-/// A write without a verdict. Dropped so, since its guest was dropped, nobody knows whether the store has it.
-struct Unanswered<'a>(&'a Session);
-
-impl Drop for Unanswered<'_> {
-    fn drop(&mut self) {
-        self.0.lost();
     }
 }
 
@@ -245,6 +302,8 @@ impl Calls for Session {
         let Answer::Send { key } = self.perform(Command::Send { token }).await? else {
             return Err(Stopped);
         };
+        // What the request may have seen: results that the guest did not wait for are among it.
+        self.flush().await?;
         self.durable().await?;
         if self.shared.active.asks(self.with(|execution| execution.run().id)) {
             self.shared.others_may_begin();

@@ -6,13 +6,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use crate::progress::Progress;
 
@@ -30,12 +34,29 @@ struct Fate {
     late: AtomicBool,
 }
 
+/// Until when a body may come: its own deadline, and another once the listener drains.
+#[derive(Clone, Debug)]
+pub(crate) struct Until {
+    pub(crate) deadline: Instant,
+    pub(crate) draining: CancellationToken,
+    pub(crate) drain_body: Duration,
+}
+
+impl Until {
+    /// Returns when the first of the two has passed.
+    async fn passed(self) {
+        tokio::select! {
+            () = sleep_until(self.deadline) => {}
+            () = self.draining.cancelled() => sleep_until(self.deadline.min(Instant::now() + self.drain_body)).await,
+        }
+    }
+}
+
 /// A request's body under a deadline.
-#[derive(Debug)]
 pub(crate) struct TimedBody {
     inner: Incoming,
-    deadline: Instant,
-    sleep: Option<Pin<Box<Sleep>>>,
+    /// Returns at the deadline.
+    passed: BoxFuture<'static, ()>,
     fate: Arc<Fate>,
     /// Dropped with the body's last byte, or with the body.
     reading: Option<oneshot::Sender<Infallible>>,
@@ -44,7 +65,7 @@ pub(crate) struct TimedBody {
 /// What a [`TimedBody`] tells the one who waits for the answer.
 #[derive(Debug)]
 pub(crate) struct BodyEnd {
-    pub(crate) deadline: Instant,
+    until: Until,
     fate: Arc<Fate>,
     read: oneshot::Receiver<Infallible>,
 }
@@ -60,25 +81,31 @@ impl BodyEnd {
         self.fate.whole.load(Ordering::Relaxed)
     }
 
-    /// Returns when the body has been read to its end, or given up.
-    pub(crate) async fn read(&mut self) {
-        let _always_closed_without_a_value = (&mut self.read).await;
+    /// Returns when the body has been read to its end, or given up; false if its deadline passes before.
+    pub(crate) async fn in_time(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            _always_closed_without_a_value = &mut self.read => true,
+            () = self.until.clone().passed() => false,
+        }
     }
 }
 
 impl TimedBody {
-    pub(crate) fn new(inner: Incoming, deadline: Instant) -> (Self, BodyEnd) {
+    pub(crate) fn new(inner: Incoming, until: Until) -> (Self, BodyEnd) {
         let (reading, read) = oneshot::channel();
         let empty = inner.is_end_stream();
         let fate = Arc::new(Fate { whole: AtomicBool::new(empty), late: AtomicBool::new(false) });
-        let end = BodyEnd { deadline, fate: Arc::clone(&fate), read };
-        (Self { inner, deadline, sleep: None, fate, reading: (!empty).then_some(reading) }, end)
+        let end = BodyEnd { until: until.clone(), fate: Arc::clone(&fate), read };
+        let passed = until.passed().boxed();
+        (Self { inner, passed, fate, reading: (!empty).then_some(reading) }, end)
     }
 
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = self.deadline;
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        sleep.as_mut().poll(cx).map(|()| self.fate.late.store(true, Ordering::Relaxed))
+        if self.fate.late.load(Ordering::Relaxed) {
+            return Poll::Ready(());
+        }
+        self.passed.poll_unpin(cx).map(|()| self.fate.late.store(true, Ordering::Relaxed))
     }
 }
 

@@ -6,17 +6,19 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::Limits;
 use crate::front::{Dropped, Front};
 use crate::io::{WatchedSocket, linger};
-use crate::limits::HEADER_BYTES_MIN;
+use crate::limits::{HEADER_BYTES_MIN, LINGER_IDLE};
 use crate::progress::{Late, Progress};
 
 type Connection = http1::Connection<TokioIo<WatchedSocket>, Front>;
@@ -47,10 +49,23 @@ pub(crate) async fn serve(socket: TcpStream, front: Front) {
         if let Poll::Ready(done) = connection.poll_without_shutdown(cx) {
             return Poll::Ready(End::Done(done));
         }
+        // What has come by now has been read: what is no whole head yet never was a request.
+        if draining && watchdog.progress.is_before_a_request() {
+            return Poll::Ready(End::Late(Late::Drain));
+        }
         watchdog.poll(cx, &shared.limits).map(End::Late)
     })
     .await;
-    close(connection, &end, peer).await;
+    tokio::select! {
+        () = close(connection, &end, peer) => {}
+        () = drained_for(&shared.draining, LINGER_IDLE) => {}
+    }
+}
+
+/// Returns when a drain has gone on for so long.
+async fn drained_for(draining: &CancellationToken, long: Duration) {
+    draining.cancelled().await;
+    sleep_until(Instant::now() + long).await;
 }
 
 /// Lets a last answer arrive, except where the peer was too slow or nothing was to be said.

@@ -15,13 +15,13 @@ use futures::future::BoxFuture;
 use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, StatusCode, Version};
 use hyper::body::Incoming;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{error, warn};
 
 use crate::Limits;
-use crate::body::{BodyEnd, EndOnDrop, TimedBody, WatchedBody};
+use crate::body::{BodyEnd, EndOnDrop, TimedBody, Until, WatchedBody};
 use crate::host::refuse_host;
 use crate::problem::{closing, problem};
 use crate::progress::Progress;
@@ -46,6 +46,21 @@ pub(crate) struct Dropped;
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) draining: CancellationToken,
+}
+
+impl Shared {
+    /// Until when a body that begins now may come.
+    fn body_until(&self) -> Until {
+        let Limits { body_read, drain_body, .. } = self.limits;
+        Until { deadline: Instant::now() + body_read, draining: self.draining.clone(), drain_body }
+    }
+
+    fn body_late(&self) -> Response {
+        if self.draining.is_cancelled() {
+            return closing(StatusCode::SERVICE_UNAVAILABLE, "draining", "the host is stopping: send it again");
+        }
+        closing(StatusCode::REQUEST_TIMEOUT, "body_late", "the body did not end in time")
+    }
 }
 
 /// The service of one connection.
@@ -87,7 +102,7 @@ impl Front {
             return refusal;
         }
         let chunked = head.headers.contains_key(TRANSFER_ENCODING) && head.version == Version::HTTP_11;
-        let (body, mut end) = TimedBody::new(body, Instant::now() + self.shared.limits.body_read);
+        let (body, mut end) = TimedBody::new(body, self.shared.body_until());
         let mut request = Request::from_parts(head, Body::new(body));
         request.extensions_mut().insert(ConnectInfo(self.peer));
         request.extensions_mut().insert(Draining(self.shared.draining.clone()));
@@ -106,15 +121,11 @@ impl Front {
         let handler_limit = limits.handler_for(request.uri().path());
         let handler = caught(self.router.clone(), request);
         tokio::pin!(handler);
-        let in_body = async {
-            // Past the body's deadline the body fails in the handler's hands: one more
-            // moment is left for the handler to let go of it.
-            timeout_at(end.deadline, end.read()).await
-        };
         tokio::select! {
             biased;
-            response = &mut handler => return if end.late() { body_late() } else { response },
-            in_time = in_body => if in_time.is_err() { return body_late() },
+            // Past the body's deadline the body fails in the handler's hands, which may say so first.
+            response = &mut handler => return if end.late() { self.shared.body_late() } else { response },
+            in_time = end.in_time() => if !in_time { return self.shared.body_late() },
         }
         let Some(limit) = handler_limit else {
             return handler.await;
@@ -143,10 +154,6 @@ async fn routed(router: Router, request: Request<Body>) -> Response {
     match answered {
         Ok(response) => response,
     }
-}
-
-fn body_late() -> Response {
-    closing(StatusCode::REQUEST_TIMEOUT, "body_late", "the body did not end in time")
 }
 
 fn handler_late() -> Response {

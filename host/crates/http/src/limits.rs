@@ -17,6 +17,8 @@ const WRITE_STALL: Duration = Duration::from_secs(30);
 /// How long a drain waits before it cuts what is left: a handler's 15 s do not all fit, on
 /// purpose, since a supervisor commonly kills after 10 s.
 const DRAIN: Duration = Duration::from_secs(8);
+/// How long it waits for a body that is still coming: with [`LINGER_IDLE`] behind its answer, 2 s.
+const DRAIN_BODY: Duration = Duration::from_secs(1);
 
 /// Request line and headers together. Clerk's heads are about 600 bytes; browsers stay under
 /// 4 kB; 16 KiB x 4096 connections = 64 MiB at the very most.
@@ -30,7 +32,7 @@ const CONNECTIONS_MAX: usize = 4096;
 const CONNECTIONS_PER_PEER_MAX: usize = 256;
 
 /// How long a peer may be silent after its last answer, while it is read on so that closing does
-/// not destroy that answer on its way.
+/// not destroy that answer on its way; and how long a drain leaves to that in all.
 pub(crate) const LINGER_IDLE: Duration = Duration::from_secs(1);
 /// How long that goes on with a peer that keeps sending: less than a drain.
 pub(crate) const LINGER_MAX: Duration = Duration::from_secs(5);
@@ -66,6 +68,9 @@ pub struct Limits {
     pub write_stall: Duration,
     /// From [`Handle::drain`](crate::Handle::drain) to cutting what is left. Default 8 s.
     pub drain: Duration,
+    /// From there to giving up bodies that are still coming. Default 1 s; late: 503. Who has not sent a whole
+    /// head by then is closed at once.
+    pub drain_body: Duration,
     /// Request line and headers, in bytes; at least 8192. Default 16 KiB; more: 431.
     pub header_bytes_max: usize,
     /// Number of headers. Default 100; more: 431.
@@ -89,6 +94,7 @@ impl Default for Limits {
             keep_alive_idle: KEEP_ALIVE_IDLE,
             write_stall: WRITE_STALL,
             drain: DRAIN,
+            drain_body: DRAIN_BODY,
             header_bytes_max: HEADER_BYTES_MAX,
             headers_max: HEADERS_MAX,
             connections_max: CONNECTIONS_MAX,

@@ -25,6 +25,8 @@ pub(crate) enum Late {
     Head,
     Idle,
     Write,
+    /// The listener drains, and no head is complete.
+    Drain,
 }
 
 #[derive(Debug)]
@@ -79,6 +81,12 @@ impl Progress {
         let mut state = self.lock();
         let since = Instant::now();
         state.phase = if state.scanner.within_head() { Phase::Head { since } } else { Phase::Idle { since } };
+    }
+
+    /// Whether nothing was asked for so far and nothing is on its way out.
+    pub(crate) fn is_before_a_request(&self) -> bool {
+        let state = self.lock();
+        matches!(state.phase, Phase::Head { .. }) && state.write_blocked_since.is_none()
     }
 
     /// The earliest deadline that holds now, if any.

@@ -167,9 +167,17 @@ impl Active {
         excused && inner.prove(run)
     }
 
-    /// The process ends because it was asked to: that is nobody's doing.
+    /// The process ends because it was asked to or because its store failed: that is nobody's doing. Who was a
+    /// suspect before is none the less so.
     pub(crate) fn acquit(&self) {
-        self.executing().into_iter().for_each(|run| self.witness.clear(run));
+        let inner = self.lock();
+        for (run, _) in inner.in_hand.iter().filter(|(_, of_run)| of_run.executing) {
+            if inner.suspects.contains_key(run) {
+                self.witness.begin(*run, false);
+            } else {
+                self.witness.clear(*run);
+            }
+        }
     }
 }
 

@@ -101,7 +101,7 @@ impl Shared {
     }
 
     fn broken(&self, reason: &StoreError) {
-        self.phase.send_if_modified(|phase| {
+        let first = self.phase.send_if_modified(|phase| {
             if matches!(phase, Phase::Broken(_)) {
                 return false;
             }
@@ -109,6 +109,9 @@ impl Shared {
             *phase = Phase::Broken(reason.to_string());
             true
         });
+        if first {
+            self.active.acquit();
+        }
     }
 
     pub(crate) fn changed(&self, run: RunId) {

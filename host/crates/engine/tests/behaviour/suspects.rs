@@ -8,10 +8,10 @@ use stepwell_core::RunId;
 use stepwell_core::run::{State, Status, Wish};
 use stepwell_engine::clock::SimulatedClock;
 use stepwell_engine::{Suspect, Witness};
-use stepwell_testkit::{MemoryStore, ScriptedExecutor, plugin, step};
+use stepwell_testkit::{FaultStore, MemoryStore, ScriptedExecutor, plugin, step};
 use tokio::sync::Semaphore;
 
-use crate::bench::{Bench, DAY, START, json, patiently};
+use crate::bench::{Bench, DAY, START, draft, json, patiently};
 
 /// What an in-flight file would hold, kept over the deaths of a process.
 #[derive(Debug, Default)]
@@ -338,4 +338,37 @@ async fn suspects_do_not_wait_for_the_answers_to_each_others_requests() {
     until(|| bench.handle.active().len() == 5).await;
     bench.send("e").await;
     until(|| bench.handle.active().len() == 6).await;
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_nobodys_doing() {
+    let executor = ScriptedExecutor::new().on("a", |_, _| std::future::pending());
+    let store = Arc::new(FaultStore::over(MemoryStore::new()));
+    let clock = SimulatedClock::at(stepwell_core::Timestamp::from_millis(START));
+    let witness = Arc::new(Memory::default());
+    let bench = Bench::watched(
+        Arc::<FaultStore<MemoryStore>>::clone(&store),
+        executor.clone(),
+        clock.clone(),
+        Arc::<Memory>::clone(&witness),
+    )
+    .await;
+    bench.register(plugin("p", &[("a", &["e"])])).await;
+    let run = bench.send("e").await[0];
+    until(|| bench.handle.active().contains(&run)).await;
+    store.crash();
+    bench.handle.ingest(draft("e")).await.unwrap_err();
+    assert!(witness.after_death().suspects.is_empty(), "no suspect");
+    drop(bench);
+    // Who was one before is none the less so, though no more so.
+    let suspect = Suspect { run, deaths_alone: 2 };
+    let in_flight = Mutex::new([(run, (2, false))].into());
+    let witness = Arc::new(Memory { suspects: vec![suspect], in_flight });
+    let store = Arc::new(FaultStore::over(store.inner().after_crash()));
+    let again = Arc::<FaultStore<MemoryStore>>::clone(&store);
+    let bench = Bench::watched(again, executor, clock, Arc::<Memory>::clone(&witness)).await;
+    until(|| bench.handle.active().contains(&run)).await;
+    store.crash();
+    bench.handle.ingest(draft("e")).await.unwrap_err();
+    assert_eq!(witness.after_death().suspects, [suspect]);
 }

@@ -15,6 +15,11 @@ use clap::Parser;
 use crate::cli::{Cli, Verb};
 use crate::commands::Failure;
 
+/// Half as much time as the system's for what a host does all day: small things made by one thread and
+/// dropped by another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // Fails only where a provider is installed already, which is as good.

@@ -166,6 +166,14 @@ pub(crate) struct ListFlags {
     pub(crate) remote: Remote,
 }
 
+impl ListFlags {
+    /// The page as the API is asked for it.
+    pub(crate) fn query(&self) -> Vec<(&'static str, String)> {
+        let cursor = self.cursor.iter().map(|cursor| ("cursor", cursor.clone()));
+        std::iter::once(("limit", self.limit.to_string())).chain(cursor).collect()
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Events {
     /// Send an event; every workflow with a matching trigger starts a run
@@ -246,7 +254,7 @@ pub(crate) struct RunsList {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Plugins {
     /// All plugins with their state
-    List(Remote),
+    List(ListFlags),
 }
 
 #[derive(Debug, Subcommand)]

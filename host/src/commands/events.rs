@@ -112,8 +112,7 @@ fn read(path: &Path) -> std::io::Result<String> {
 
 async fn list_events(flags: &EventsList) -> Result<(), Failure> {
     let remote = &flags.list.remote;
-    let mut query = vec![("limit", flags.list.limit.to_string())];
-    query.extend(flags.list.cursor.iter().map(|cursor| ("cursor", cursor.clone())));
+    let mut query = flags.list.query();
     query.extend(flags.name.iter().map(|name| ("name", name.clone())));
     let page = Client::new(remote)?.get("/api/v1/events", &query).await?;
     Ok(list(&page, COLUMNS, remote.output.output)?)

@@ -41,8 +41,7 @@ pub(crate) async fn run(verb: Runs) -> Result<(), Failure> {
 
 async fn list_runs(flags: &RunsList) -> Result<(), Failure> {
     let remote = &flags.list.remote;
-    let mut query = vec![("limit", flags.list.limit.to_string())];
-    query.extend(flags.list.cursor.iter().map(|cursor| ("cursor", cursor.clone())));
+    let mut query = flags.list.query();
     query.extend(flags.status.iter().map(|status| ("status", status.clone())));
     query.extend(flags.workflow.iter().map(|workflow| ("workflow", workflow.clone())));
     query.extend(flags.event.iter().map(|event| ("event", event.clone())));

@@ -41,17 +41,19 @@ pub(crate) struct Layers {
     pub(crate) flags: Vec<(&'static [&'static str], Value, &'static str)>,
 }
 
+/// Values and who gave each, by their dotted keys.
+type Values = BTreeMap<String, (Value, Origin)>;
+
 /// The configuration with the origin of each value, by its dotted key.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) config: Config,
-    pub(crate) values: BTreeMap<String, (Value, Origin)>,
+    pub(crate) values: Values,
 }
 
 /// Reads and checks all layers.
 pub(crate) fn load(layers: &Layers, env: impl Iterator<Item = (String, String)>) -> Result<Loaded> {
-    let mut values = BTreeMap::new();
-    put_all(&mut values, &parse(DEFAULT_FILE, Path::new("default.toml"))?, &Origin::Default);
+    let mut values = defaults()?;
     if let Some((path, text)) = read_file(layers)? {
         put_all(&mut values, &parse(&text, &path)?, &Origin::File(path));
     }
@@ -65,6 +67,12 @@ pub(crate) fn load(layers: &Layers, env: impl Iterator<Item = (String, String)>)
     }
     let config = assemble(&values)?;
     Ok(Loaded { config, values })
+}
+
+fn defaults() -> Result<Values> {
+    let mut values = Values::new();
+    put_all(&mut values, &parse(DEFAULT_FILE, Path::new("default.toml"))?, &Origin::Default);
+    Ok(values)
 }
 
 fn read_file(layers: &Layers) -> Result<Option<(PathBuf, String)>> {
@@ -94,7 +102,7 @@ fn env_key(name: &str) -> Option<String> {
 }
 
 /// Text that reads as TOML of another type than text is that, unless the key is known to hold text.
-fn put_env(values: &mut BTreeMap<String, (Value, Origin)>, key: String, text: &str, name: &str) {
+fn put_env(values: &mut Values, key: String, text: &str, name: &str) {
     let is_text = values.get(&key).is_some_and(|(value, _)| value.is_str());
     let value = format!("v = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("v"));
     let value = value.filter(|value| !is_text && !value.is_str() && !value.is_datetime());
@@ -103,7 +111,7 @@ fn put_env(values: &mut BTreeMap<String, (Value, Origin)>, key: String, text: &s
 }
 
 /// Tables are flattened to dotted keys two deep (`sources.clerk`), as deep as sections go.
-fn put_all(values: &mut BTreeMap<String, (Value, Origin)>, table: &Table, origin: &Origin) {
+fn put_all(values: &mut Values, table: &Table, origin: &Origin) {
     for (section, value) in table {
         match value {
             Value::Table(keys) => {
@@ -118,7 +126,7 @@ fn put_all(values: &mut BTreeMap<String, (Value, Origin)>, table: &Table, origin
     }
 }
 
-fn assemble(values: &BTreeMap<String, (Value, Origin)>) -> Result<Config> {
+fn assemble(values: &Values) -> Result<Config> {
     for (key, (value, origin)) in values {
         let Some((section, key)) = key.split_once('.') else {
             ensure!(
@@ -145,15 +153,27 @@ fn read<'a>(values: impl Iterator<Item = (&'a String, &'a (Value, Origin))>) -> 
     Config::deserialize(Value::Table(root)).map_err(|error| error.message().to_owned())
 }
 
-/// Which key it is and who gave it: the first one that is wrong beside nothing but the defaults.
-fn blamed(values: &BTreeMap<String, (Value, Origin)>, wrong: String) -> anyhow::Error {
+/// Which key it is and who gave it: the first one that is wrong beside nothing but the defaults. What is below
+/// one key, such as `sources.clerk.prefix`, may be given by several, and is looked at together.
+fn blamed(values: &Values, wrong: String) -> anyhow::Error {
+    let defaults = defaults().unwrap_or_default();
+    let beside_defaults = |of_it: &dyn Fn(&str) -> bool| {
+        let given = values.iter().filter(|(key, _)| of_it(key));
+        let all: Values = defaults.iter().chain(given).map(|(key, value)| (key.clone(), value.clone())).collect();
+        read(all.iter())
+    };
     for (key, (_, origin)) in values.iter().filter(|(_, (_, origin))| *origin != Origin::Default) {
-        let alone = values.iter().filter(|(other, (_, origin))| *origin == Origin::Default || *other == key);
-        if let Err(wrong) = read(alone) {
+        let Err(wrong) = beside_defaults(&|other| entry(other) == entry(key)) else { continue };
+        if beside_defaults(&|other| entry(other) == entry(key) && other <= key.as_str()).is_err() {
             return anyhow!("{origin}: {key} is wrong: {wrong}");
         }
     }
     anyhow!("the configuration is wrong: {wrong}")
+}
+
+/// The first two parts of a key: `sources.clerk` of `sources.clerk.prefix`.
+fn entry(key: &str) -> &str {
+    key.match_indices('.').nth(1).and_then(|(dot, _)| key.get(..dot)).unwrap_or(key)
 }
 
 /// Inserts by a key that may have dots, as environment variables make them.
@@ -215,10 +235,18 @@ mod tests {
     use super::*;
 
     fn loaded(file: &str, env: &[(&str, &str)]) -> Result<Loaded> {
+        loaded_with(file, env, Vec::new())
+    }
+
+    fn loaded_with(
+        file: &str,
+        env: &[(&str, &str)],
+        flags: Vec<(&'static [&'static str], Value, &'static str)>,
+    ) -> Result<Loaded> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("stepwell.toml");
         std::fs::write(&path, file).unwrap();
-        let layers = Layers { file: Some(path), flags: Vec::new() };
+        let layers = Layers { file: Some(path), flags };
         let env: Vec<(String, String)> = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         load(&layers, env.into_iter())
     }
@@ -257,9 +285,12 @@ mod tests {
         }
     }
 
+    /// A file, variables of the environment, and parts of the message.
+    type Case = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
+
     #[test]
     fn a_wrong_value_is_said_with_its_key_and_who_gave_it() {
-        let cases: [(&str, &[(&str, &str)], &[&str]); 10] = [
+        let cases: [Case; 10] = [
             ("[host]\nlisten = \"nowhere\"", &[], &["stepwell.toml: host.listen is wrong", "socket address"]),
             ("[limits]\nactivations = -1", &[], &["stepwell.toml: limits.activations is wrong"]),
             ("", &[("STEPWELL_LIMITS__ACTIVATIONS", "lots")], &["STEPWELL_LIMITS__ACTIVATIONS: limits.activations is"]),
@@ -274,6 +305,38 @@ mod tests {
         for (file, env, expected) in cases {
             let message = format!("{:#}", loaded(file, env).unwrap_err());
             assert!(expected.iter().all(|part| message.contains(part)), "{message}");
+        }
+    }
+
+    #[test]
+    fn flags_are_not_blamed_for_what_the_file_or_the_environment_has_wrong() {
+        const ADMIN: &[&str] = &["host", "admin_listen"];
+        let flags = || vec![(ADMIN, Value::String("127.0.0.1:1".to_owned()), "--admin-listen")];
+        let file = "[sources.clerk]\nkind = \"clerk\"\nsecrets = [\"x\"]\n";
+        let kind: (&str, &str) = ("STEPWELL_SOURCES__CLERK__KIND", "klerk");
+        let prefix: (&str, &str) = ("STEPWELL_SOURCES__CLERK__PREFIX", "auth/");
+        let cases: [(&str, &[(&str, &str)], &str); 5] = [
+            (
+                "[sources.clerk]\nkind = \"clerk\"",
+                &[],
+                "stepwell.toml: sources.clerk is wrong: missing field `secrets`",
+            ),
+            (
+                "[sources.a]\nkind = \"klerk\"\nsecrets = [\"x\"]",
+                &[],
+                "stepwell.toml: sources.a is wrong: unknown variant `klerk`",
+            ),
+            (&file.replace("\"x\"", "1"), &[prefix], "stepwell.toml: sources.clerk is wrong: a secret is text"),
+            (file, &[kind], "KIND: sources.clerk.kind is wrong: unknown variant `klerk`"),
+            (
+                &format!("{file}[store]\nkind = \"tape\"\n"),
+                &[prefix],
+                "stepwell.toml: store.kind is wrong: unknown variant `tape`",
+            ),
+        ];
+        for (file, env, expected) in cases {
+            let message = format!("{:#}", loaded_with(file, env, flags()).unwrap_err());
+            assert!(message.contains(expected), "{message}");
         }
     }
 

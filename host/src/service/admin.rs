@@ -30,6 +30,9 @@ pub(crate) fn allowed_hosts(host: &Host) -> Result<AllowedHosts> {
     if is_everywhere && host.admin_hosts.is_empty() {
         warn!("the admin listener is open to the network, but answers to localhost only: name it in host.admin_hosts");
     }
+    if host.admin_listen.ip().is_loopback() && !host.admin_hosts.is_empty() {
+        warn!("the admin listener has more names than localhost: whoever a proxy lets through to it needs no token");
+    }
     let own = (!is_everywhere).then(|| host.admin_listen.ip().to_string());
     let names = host.admin_hosts.iter().cloned().chain(own.map(bracketed));
     AllowedHosts::with(names).context("host.admin_hosts")

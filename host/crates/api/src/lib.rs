@@ -5,6 +5,7 @@
 
 mod door;
 pub mod limits;
+mod mask;
 mod pages;
 mod ports;
 mod problem;

@@ -77,6 +77,12 @@ impl Params {
         Ok(Page { limit, after })
     }
 
+    /// `limit` and `cursor` of a list that is in order of names.
+    pub(crate) fn named_page(&mut self) -> Result<NamedPage, Problem> {
+        let limit = self.parsed("limit", limit)?.unwrap_or(PAGE_DEFAULT);
+        Ok(NamedPage { limit, after: self.one("cursor")? })
+    }
+
     /// Refuses what nobody asked for.
     pub(crate) fn done(self) -> Result<(), Problem> {
         let Some((name, _)) = self.pairs.first() else { return Ok(()) };
@@ -93,6 +99,25 @@ impl Params {
         self.pairs = left;
         let taken: Vec<(String, String)> = taken;
         taken.into_iter().map(|(_, value)| value).collect()
+    }
+}
+
+/// A page of a short list that is in order of names; the cursor is the last name.
+#[derive(Debug)]
+pub(crate) struct NamedPage {
+    limit: usize,
+    after: Option<String>,
+}
+
+impl NamedPage {
+    /// The items of this page, and the cursor of the next one.
+    pub(crate) fn cut<T>(self, mut items: Vec<T>, name: impl Fn(&T) -> &str) -> (Vec<T>, Option<String>) {
+        items.sort_by(|a, b| name(a).cmp(name(b)));
+        let is_left = |item: &T| self.after.as_deref().is_none_or(|after| name(item) > after);
+        let mut left = items.into_iter().filter(is_left);
+        let page: Vec<T> = left.by_ref().take(self.limit).collect();
+        let next = left.next().and_then(|_| page.last()).map(|last| name(last).to_owned());
+        (page, next)
     }
 }
 

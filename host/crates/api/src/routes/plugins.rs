@@ -10,11 +10,13 @@ use crate::query::{Named, Params};
 use crate::state::App;
 use crate::view::{List, PluginJson, RejectionsJson, merged};
 
-/// `GET plugins`.
-pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Body<List<PluginJson>>, Problem> {
+/// `GET plugins`: by name.
+pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<Body<List<PluginJson>>, Problem> {
+    let page = params.named_page()?;
     params.done()?;
     let registry = app.handle.registry();
-    Ok(Body(List::whole(merged(app.plugins.plugins(), &registry).iter().map(PluginJson::of).collect())))
+    let (plugins, next_cursor) = page.cut(merged(app.plugins.plugins(), &registry), |plugin| plugin.name());
+    Ok(Body(List { items: plugins.iter().map(PluginJson::of).collect(), next_cursor }))
 }
 
 /// `GET plugins/{name}`.

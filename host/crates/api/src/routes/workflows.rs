@@ -9,10 +9,13 @@ use crate::query::{Named, Params};
 use crate::state::App;
 use crate::view::{List, WorkflowView};
 
-/// `GET workflows`: all of them, by plugin.
-pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Body<List<WorkflowView>>, Problem> {
+/// `GET workflows`: by id.
+pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<Body<List<WorkflowView>>, Problem> {
+    let page = params.named_page()?;
     params.done()?;
-    Ok(Body(List::whole(app.handle.registry().workflows().map(WorkflowView::of).collect())))
+    let workflows = app.handle.registry().workflows().map(WorkflowView::of).collect();
+    let (items, next_cursor) = page.cut(workflows, |workflow: &WorkflowView| workflow.id.as_str());
+    Ok(Body(List { items, next_cursor }))
 }
 
 /// `GET workflows/{id}`.

@@ -30,9 +30,4 @@ impl<T> List<T> {
     pub(crate) fn new(items: Vec<T>, next: Option<Cursor>) -> Self {
         Self { items, next_cursor: next.map(cursor_text) }
     }
-
-    /// A list that has one page.
-    pub(crate) const fn whole(items: Vec<T>) -> Self {
-        Self { items, next_cursor: None }
-    }
 }

@@ -2,6 +2,7 @@
 //! durable, and read by whoever checks.
 //!
 //! `e N`: event N. `r RUN REVISION`: a run has come so far. `l EPOCH`: a lease. `c N`: component N.
+//! `closing`: it is being closed, and everything was said.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
@@ -65,6 +66,7 @@ impl Said {
                 let kept = self.revisions.entry(run.parse().unwrap()).or_default();
                 *kept = (*kept).max(revision.parse().unwrap());
             }
+            ["closing"] => {}
             _ => panic!("{line:?} is no acknowledgement"),
         }
     }

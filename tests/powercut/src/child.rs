@@ -68,13 +68,18 @@ impl Programs {
         command.arg("work").arg(&place.dir).arg(&place.acks);
         command.args(["--life", &life.life.to_string(), "--count", &life.count.to_string()]);
         command.args(["--before", if life.before == Before::Spoiled { "spoiled" } else { "nothing" }]);
-        command.args(["--end", if life.end == End::Killed { "killed" } else { "closed" }]);
+        let end = match life.end {
+            End::Killed => "killed",
+            End::Rested => "rested",
+            End::Closed => "closed",
+        };
+        command.args(["--end", end]);
         command.env("LD_PRELOAD", &self.shim).env("POWERCUT_DIR", &place.dir).env("POWERCUT_TRACE", &place.trace);
         command.env("POWERCUT_ACKS", &place.acks);
         if let Some(fault) = fault {
             command.env("POWERCUT_FAULT", fault);
         }
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).env_remove("RUST_BACKTRACE");
         command.spawn().context("the workload cannot be started")
     }
 
@@ -83,10 +88,21 @@ impl Programs {
         within(self.work(place, life, fault)?).with_context(|| format!("{life:?} with {fault:?}"))
     }
 
+    /// Writes a backup of a directory that nobody has open.
+    pub(crate) fn backup(&self, dir: &Path, to: &Path) -> Result<bool> {
+        Ok(Command::new(&self.powercut).arg("backup").arg(dir).arg(to).status()?.success())
+    }
+
     /// Checks a directory against what was acknowledged.
     pub fn check(&self, dir: &Path, acks: &Path) -> Result<Outcome> {
         let mut command = Command::new(&self.powercut);
-        command.arg("check").arg(dir).arg(acks).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .arg("check")
+            .arg(dir)
+            .arg(acks)
+            .env_remove("RUST_BACKTRACE")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         let (status, said) = within(command.spawn()?)?;
         let last = said.lines().rev().find(|line| line.starts_with("OUTCOME ")).unwrap_or_default();
         let told = |prefix: &str| last.strip_prefix(prefix).map(str::to_owned);

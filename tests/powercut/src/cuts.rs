@@ -21,11 +21,11 @@ use crate::work::{Before, End, Life};
 const CUTS_OF_A_RECORD: u64 = 50;
 
 /// Lives that were recorded, from the directory before the first one on.
-struct Record {
-    before: Disk,
-    ops: Vec<Op>,
+pub(crate) struct Record {
+    pub(crate) before: Disk,
+    pub(crate) ops: Vec<Op>,
     /// What had been acknowledged before.
-    said: String,
+    pub(crate) said: String,
 }
 
 /// Cuts the power so often; answers what there was to see.
@@ -101,7 +101,7 @@ fn record(programs: &Programs, home: &Path, seed: &mut Seed) -> Result<Record> {
 }
 
 /// With every change made, the record is the directory: nothing went past the shim.
-fn nothing_was_missed(before: &Disk, ops: &[Op], dir: &Path) -> Result<()> {
+pub(crate) fn nothing_was_missed(before: &Disk, ops: &[Op], dir: &Path) -> Result<()> {
     let mut all = before.clone();
     let mut seed = Seed::new(0, 0);
     ops.iter().try_for_each(|op| all.make(op, &mut seed))?;
@@ -136,7 +136,7 @@ pub(crate) fn keep(home: TempDir, of: &str, n: u64) -> String {
     format!("{of} {n} is kept in {}", path.display())
 }
 
-fn whole(programs: &Programs, place: &Place) -> Result<()> {
+pub(crate) fn whole(programs: &Programs, place: &Place) -> Result<()> {
     match programs.check(&place.dir, &place.acks)? {
         Outcome::Whole => Ok(()),
         other => bail!("{other:?}"),
@@ -173,7 +173,7 @@ fn moment(ops: &[Op], chance: &mut Seed) -> usize {
 }
 
 /// Puts what is left after so many changes into a directory, with what was acknowledged until then.
-fn cut_to(record: &Record, at: usize, chance: &mut Seed, place: &Place) -> Result<()> {
+pub(crate) fn cut_to(record: &Record, at: usize, chance: &mut Seed, place: &Place) -> Result<()> {
     let mut disk = record.before.clone();
     record.ops[..at].iter().try_for_each(|op| disk.make(op, chance))?;
     let stale: Vec<&[u8]> = record.ops[..at]

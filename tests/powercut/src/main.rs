@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use stepwell_powercut::{Life, Outcome, Programs, check, cuts, work};
+use stepwell_powercut::{Life, Outcome, Programs, check, cuts, faults, flips, frozen, kills, options, work};
+use stepwell_store_sled::SledStore;
 
 #[derive(Debug, Parser)]
 #[command(max_term_width = 100)]
@@ -24,6 +25,30 @@ enum Verb {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Kill the workload at changes of its files
+    Kills {
+        #[arg(long, default_value_t = 500)]
+        rounds: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Damage files of every kind
+    Flips {
+        #[arg(long, default_value_t = 500)]
+        count: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Let writes and syncs fail, fill a disk, freeze the process
+    Faults {
+        #[arg(long, default_value_t = 200)]
+        count: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// A backup
+    #[command(hide = true)]
+    Backup { dir: PathBuf, to: PathBuf },
     /// The workload
     #[command(hide = true)]
     Work {
@@ -51,11 +76,28 @@ fn run(verb: Verb) -> Result<()> {
     let programs = || Programs::of(std::env::current_exe()?);
     let told = match verb {
         Verb::Cuts { cuts, seed } => cuts::run(&programs()?, cuts, seed)?,
+        Verb::Kills { rounds, seed } => kills::run(&programs()?, rounds, seed)?,
+        Verb::Flips { count, seed } => flips::run(&programs()?, count, seed)?,
+        Verb::Faults { count, seed } => all_faults(&programs()?, count, seed)?,
+        Verb::Backup { dir, to } => return backup(&dir, &to),
         Verb::Work { dir, acks, life } => return work(&dir, &acks, &life),
         Verb::Check { dir, acks } => return outcome(&dir, &acks),
     };
     writeln!(std::io::stdout(), "{told}")?;
     Ok(())
+}
+
+fn all_faults(programs: &Programs, count: u64, seed: u64) -> Result<String> {
+    let failing = faults::run(programs, count, seed)?;
+    let full = faults::full_disk(programs)?;
+    let full = full.unwrap_or_else(|| "SKIPPED: a full disk, since this user may not mount one".to_owned());
+    Ok(format!("{failing}\n{full}\n{}", frozen::run(programs, 3)?))
+}
+
+fn backup(dir: &std::path::Path, to: &std::path::Path) -> Result<()> {
+    let store = SledStore::open(dir, options())?;
+    store.backup(to)?;
+    Ok(store.end()?)
 }
 
 fn outcome(dir: &std::path::Path, acks: &std::path::Path) -> Result<()> {

@@ -20,6 +20,8 @@ use crate::world::{MOVES, QUEUES, component, entry, event, options, register};
 pub enum End {
     /// By SIGKILL of its own, while everything is under way.
     Killed,
+    /// As killed, once nothing has come for a while.
+    Rested,
     /// Closed.
     Closed,
 }
@@ -72,9 +74,12 @@ async fn live(dir: &Path, acks: &Path, life: &Life) -> Result<()> {
     for one in done.into_iter().chain([worked]) {
         one?;
     }
-    if life.end == End::Killed {
+    if life.end == End::Rested {
+        // Longer than the store waits before it notes how far its log is durable.
+        std::thread::sleep(std::time::Duration::from_millis(400));
         kill(&acks);
     }
+    acks.say("closing");
     Ok(store.close().await?)
 }
 

@@ -14,7 +14,7 @@ pub(crate) const QUEUES: [&str; 3] = ["welcome", "drip", "trial"];
 pub(crate) const MOVES: u64 = 3;
 
 /// So small that checkpoints, snapshots and new files come within some hundred elements.
-pub(crate) fn options() -> Options {
+pub fn options() -> Options {
     Options {
         cache_bytes: 4 << 20,
         checkpoint_bytes: 48 << 10,

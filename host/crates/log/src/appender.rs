@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::format::{FRAME_HEADER, SEGMENT_HEADER, seal_frame, segment_header};
-use crate::limits::{PAYLOAD_BYTES_MAX, SEGMENT_BYTES};
+use crate::limits::{FRAMES_BEFORE_SEAL, PAYLOAD_BYTES_MAX, SEGMENT_BYTES};
 use crate::seal::Seal;
 use crate::segments::{Segment, Segments, path_of, sync_dir};
 
@@ -98,11 +98,14 @@ impl Appender {
         self.offset += frame.len() as u64;
         self.place.segments.grew(self.offset);
         self.place.next += 1;
+        if number - self.seal.number() >= FRAMES_BEFORE_SEAL {
+            self.seal.set(number)?;
+        }
         Ok(number)
     }
 
     /// Notes beside the log that every frame so far is durable, unless it is noted already. To be called
-    /// when nothing is to be written for a while, and at the end.
+    /// when nothing is to be written for a while, and at the end; after some hundred frames it is done anyhow.
     pub fn seal(&mut self) -> Result<(), Error> {
         let last = self.place.next - 1;
         if self.seal.number() < last { self.seal.set(last) } else { Ok(()) }

@@ -8,6 +8,7 @@
 //!   passed over and told in [`Recovery::bad`] if the database has all of it.
 
 use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -68,8 +69,7 @@ pub fn open<E: From<Error>>(
 ) -> Result<Opened, E> {
     fs::create_dir_all(dir).map_err(|error| Error::io(dir, error))?;
     let mut seal = Seal::open(dir)?;
-    let mut walk =
-        Walk { wanted: after.saturating_add(1), seen: None, has_holes: false, bad: Vec::new(), end: None, cut: 0 };
+    let mut walk = Walk { wanted: after.saturating_add(1), ..Walk::default() };
     let mut files = Vec::new();
     for (first, path) in list(dir)? {
         let bytes = walk.segment(first, &path, replay)?;
@@ -77,7 +77,7 @@ pub fn open<E: From<Error>>(
     }
     let last = walk.wanted - 1;
     walk.check_end(dir, &seal)?;
-    make_good(dir, &mut files)?;
+    make_good(dir, &mut files, walk.last_frame)?;
     seal.set(last)?;
     let is_whole = !walk.has_holes && walk.seen.is_none_or(|seen| seen == last);
     let recovery = Recovery { replayed: last - after, last, cut: walk.cut, bad: walk.bad, is_whole };
@@ -100,6 +100,7 @@ impl Recovery {
 }
 
 /// Going through the segments.
+#[derive(Default)]
 struct Walk {
     /// The number of the next frame to replay.
     wanted: u64,
@@ -110,6 +111,8 @@ struct Walk {
     /// Where the last segment's good bytes end.
     end: Option<(PathBuf, u64)>,
     cut: u64,
+    /// Where the last frame of the last segment with any begins.
+    last_frame: u64,
 }
 
 impl Walk {
@@ -131,7 +134,8 @@ impl Walk {
         for found in Scan::new(&bytes, first).map_err(newer)? {
             match found {
                 Found::Bad { offset, reason } => bad = Some((offset, reason)),
-                Found::Frame { number, payload } => {
+                Found::Frame { offset, number, payload } => {
+                    self.last_frame = offset as u64;
                     let before = bad.take();
                     if let Some((offset, _)) = before {
                         self.bad.push((path.to_owned(), offset as u64));
@@ -185,8 +189,10 @@ impl Walk {
 }
 
 /// Cuts off what was never durable, and makes what is kept of the last segment durable before anybody is
-/// served it: it may have been found in the system's memory alone. A segment without frames goes.
-fn make_good(dir: &Path, files: &mut Vec<Segment>) -> Result<(), Error> {
+/// served it: it may have been found in the system's memory alone. Where the sync of the last frame failed,
+/// the system takes it for written though it is not, and another sync does nothing: so that frame is
+/// written anew. A segment without frames goes.
+fn make_good(dir: &Path, files: &mut Vec<Segment>, last_frame: u64) -> Result<(), Error> {
     while files.last().is_some_and(|last| last.bytes <= SEGMENT_HEADER as u64) {
         if let Some(Segment { path, .. }) = files.pop() {
             fs::remove_file(&path).map_err(|error| Error::io(&path, error))?;
@@ -194,8 +200,11 @@ fn make_good(dir: &Path, files: &mut Vec<Segment>) -> Result<(), Error> {
     }
     if let Some(Segment { path, bytes, .. }) = files.last() {
         let cut = || -> std::io::Result<()> {
-            let file: File = OpenOptions::new().write(true).open(path)?;
+            let file: File = OpenOptions::new().read(true).write(true).open(path)?;
             file.set_len(*bytes)?;
+            let mut frame = vec![0; usize::try_from(bytes.saturating_sub(last_frame)).unwrap_or_default()];
+            file.read_exact_at(&mut frame, last_frame)?;
+            file.write_all_at(&frame, last_frame)?;
             file.sync_all()
         };
         cut().map_err(|error| Error::io(path, error))?;

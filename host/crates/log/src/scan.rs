@@ -6,6 +6,7 @@ use crate::format::{BadHeader, FRAME_HEADER, FRAME_MAGIC, FrameHeader, SEGMENT_H
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found<'a> {
     Frame {
+        offset: usize,
         number: u64,
         payload: &'a [u8],
     },
@@ -71,8 +72,9 @@ impl<'a> Iterator for Scan<'a> {
             Some(reason) => reason,
             None => match self.frame_at(self.at) {
                 Ok((number, payload)) => {
+                    let offset = self.at;
                     self.at += FRAME_HEADER + payload.len();
-                    return Some(Found::Frame { number, payload });
+                    return Some(Found::Frame { offset, number, payload });
                 }
                 Err(reason) => reason,
             },

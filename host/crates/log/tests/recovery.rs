@@ -210,3 +210,13 @@ fn damage_is_never_wrong_in_silence() {
         }
     }
 }
+
+#[test]
+fn a_log_that_never_rests_has_its_seal_set_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    append(dir.path(), 1000, false);
+    let busy = segments(dir.path()).pop().unwrap();
+    cut(&busy, 32);
+    let told = numbers(dir.path(), 0).unwrap_err();
+    assert!(told.contains("the frames 1 to 768 were durable"), "{told}");
+}

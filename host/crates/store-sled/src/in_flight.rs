@@ -13,9 +13,12 @@ use stepwell_store::{Suspect, Witness};
 use tracing::warn;
 
 const FILE: &str = "in-flight";
-/// State (1), deaths alone (4, big-endian), run (16), and room up to a power of two, so that no slot
-/// crosses a page.
+/// State (1), deaths alone (4, big-endian), run (16), the CRC32C of these (4, big-endian), and room up to a
+/// power of two, so that no slot crosses a page. One that does not fit its checksum suspects nobody: a wrong
+/// suspicion could set a run aside that is well.
 const SLOT: usize = 32;
+/// Bytes before the checksum.
+const SAID: usize = 1 + 4 + 16;
 /// More slots than any host executes at once (`limits.activations` is far below).
 const SLOTS_MAX: usize = 1 << 20;
 
@@ -71,7 +74,8 @@ impl InFlight {
     /// A slot that is not written loses one suspicion at the worst.
     fn write(&self, slot: u64, state: u8, deaths: u32, run: RunId) {
         let mut bytes = [0; SLOT];
-        let parts = [&[state][..], &deaths.to_be_bytes()[..], &run.as_bytes()[..]].concat();
+        let said = [&[state][..], &deaths.to_be_bytes()[..], &run.as_bytes()[..]].concat();
+        let parts = [&said[..], &crc32c::crc32c(&said).to_be_bytes()].concat();
         bytes.iter_mut().zip(parts).for_each(|(byte, part)| *byte = part);
         if let Err(error) = self.file.write_all_at(&bytes, slot * SLOT as u64) {
             warn!(%run, %error, "the in-flight file was not written");
@@ -89,7 +93,11 @@ impl Slots {
 }
 
 fn read(slot: &[u8]) -> Option<Suspect> {
-    let (state, rest) = slot.split_first()?;
+    let (said, rest) = slot.split_at_checked(SAID)?;
+    if *rest.first_chunk::<4>()? != crc32c::crc32c(said).to_be_bytes() {
+        return None;
+    }
+    let (state, rest) = said.split_first()?;
     let (deaths, rest) = rest.split_first_chunk::<4>()?;
     let run = RunId::from_bytes(*rest.first_chunk::<16>()?);
     let deaths = u32::from_be_bytes(*deaths);
@@ -146,6 +154,20 @@ mod tests {
         assert_eq!(after(dir.path(), |witness| witness.begin(run(3), true)), [(1, 0), (3, 2)]);
         assert_eq!(after(dir.path(), |witness| witness.clear(run(1))), [(3, 2)]);
         assert_eq!(after(dir.path(), |witness| witness.clear(run(3))), []);
+    }
+
+    #[test]
+    fn a_slot_with_a_flipped_bit_suspects_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        after(dir.path(), |witness| witness.begin(run(7), true));
+        drop(InFlight::open(dir.path()).unwrap());
+        let good = std::fs::read(dir.path().join(FILE)).unwrap();
+        for bit in 0..(SAID + 4) * 8 {
+            let mut damaged = good.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(dir.path().join(FILE), damaged).unwrap();
+            assert_eq!(InFlight::open(dir.path()).unwrap().suspects(), [], "bit {bit}");
+        }
     }
 
     #[test]

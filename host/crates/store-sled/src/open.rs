@@ -83,9 +83,9 @@ pub(crate) fn open(mut dir: DataDir, options: Options, sync: &SyncFile) -> Resul
     if dir.age() == Age::Current && !stepwell_log::exists(&dir.log()) {
         return Err(damaged(dir.root(), "its log is gone"));
     }
-    let found = database(&dir, options).and_then(|database| {
+    let found = database(&dir, options).and_then(|mut database| {
         if dir.age() == Age::WithoutLog {
-            recovery::keep_before_upgrade(&dir, &database.db)?;
+            database.applied = recovery::upgrade(&dir, &database)?;
         }
         with_log(&dir, database, options, sync)
     });
@@ -98,14 +98,20 @@ pub(crate) fn open(mut dir: DataDir, options: Options, sync: &SyncFile) -> Resul
         }
         Err(refusal) => return Err(refusal),
     };
-    dir.sync()?;
-    if dir.age() != Age::Current {
-        dir.is_made()?;
-    }
     let Parts { db, known, layers, log, is_whole } = parts;
+    if let Err(error) = made(&mut dir) {
+        let_go(db);
+        return Err(error);
+    }
     // A rebuild needs every frame after a snapshot, or all that there ever were.
     let has_a_base = is_whole && log.segments.first() <= snapshots.newest().saturating_add(1);
     Ok(Opened { dir, db, known, layers, log, snapshots, wants_snapshot: is_rebuilt || !has_a_base })
+}
+
+/// Everything that was made is durable, and the directory says so.
+fn made(dir: &mut DataDir) -> Result<(), OpenError> {
+    dir.sync()?;
+    if dir.age() == Age::Current { Ok(()) } else { dir.is_made() }
 }
 
 /// What is there once the log was read.
@@ -177,6 +183,20 @@ fn guarded<T: Send + 'static>(
 
 /// Reads the log over the database, and what the writer has to know.
 fn with_log(dir: &DataDir, database: Database, options: Options, sync: &SyncFile) -> Result<Parts, OpenError> {
+    let db = database.db.clone();
+    let parts = read_over(dir, database, options, sync);
+    if parts.is_err() {
+        let_go(db);
+    }
+    parts
+}
+
+/// The database panics where its last sync fails, which whoever gives it up anyhow need not know.
+pub(crate) fn let_go(db: sled::Db) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(db)));
+}
+
+fn read_over(dir: &DataDir, database: Database, options: Options, sync: &SyncFile) -> Result<Parts, OpenError> {
     let Database { db, applied } = database;
     let mut group = Group::default();
     let mut replay = |frame: stepwell_log::Frame<'_>| {

@@ -12,7 +12,7 @@ use crate::checkpoint::put_applied;
 use crate::dir::DataDir;
 use crate::error::OpenError;
 use crate::limits::CHUNK_BYTES;
-use crate::open::{Database, Options, damaged, open_database};
+use crate::open::{Database, Options, damaged, let_go, open_database};
 use crate::snapshot::{Error, Record, Snapshots, read};
 use crate::view::View;
 
@@ -33,7 +33,7 @@ pub(crate) fn rebuild(
             Ok(applied) => return Ok(Database { applied, ..database }),
             Err(error) => {
                 error!(%error, "a snapshot cannot be used: the one before it is tried");
-                drop(database);
+                let_go(database.db);
                 snapshots.set_aside(&snapshot).map_err(|error| OpenError::io(&snapshot, error))?;
                 remove(dir)?;
             }
@@ -69,8 +69,20 @@ pub(crate) fn load(db: &sled::Db, path: &Path) -> Result<u64, Error> {
     Ok(summary.frame)
 }
 
-/// Before a directory without a log gets one: all of it in one file.
-pub(crate) fn keep_before_upgrade(dir: &DataDir, db: &sled::Db) -> Result<(), OpenError> {
+/// What a directory without a log had, as if one frame had brought it. The log begins behind it, so it is
+/// never taken for all that there ever was, which a database could be made anew from.
+const BEFORE_THE_LOG: u64 = 1;
+
+/// Before a directory without a log gets one: all of it in one file. Answers the frame that it is as of.
+pub(crate) fn upgrade(dir: &DataDir, database: &Database) -> Result<u64, OpenError> {
+    keep_before_upgrade(dir, &database.db)?;
+    let failed = |reason: String| damaged(dir.root(), &reason);
+    put_applied(&database.db, BEFORE_THE_LOG).map_err(|trouble| failed(trouble.to_string()))?;
+    database.db.flush().map_err(|error| failed(error.to_string()))?;
+    Ok(BEFORE_THE_LOG)
+}
+
+fn keep_before_upgrade(dir: &DataDir, db: &sled::Db) -> Result<(), OpenError> {
     let path = dir.backups().join("before-format-2.backup");
     if path.exists() {
         // A crash came between this and the upgrade.
@@ -78,7 +90,7 @@ pub(crate) fn keep_before_upgrade(dir: &DataDir, db: &sled::Db) -> Result<(), Op
     }
     fs::create_dir_all(dir.backups()).map_err(|error| OpenError::io(dir.backups(), error))?;
     let view = View { layers: Vec::new(), db };
-    let kept = backup::write(&path, &view, 0, &dir.components());
+    let kept = backup::write(&path, &view, BEFORE_THE_LOG, &dir.components());
     kept.map_err(|error| damaged(dir.root(), &format!("no backup could be made before its upgrade: {error}")))?;
     info!(backup = %path.display(), "the data directory gets a log; a backup of what it was is kept");
     Ok(())

@@ -292,4 +292,12 @@ async fn a_directory_without_a_log_is_upgraded_after_a_backup() {
     let to = dir.path().join("to");
     restore(&backup, &to, small()).unwrap();
     opens_with_all(&to, 50).await;
+    // The log does not have what was there before it, and is not taken to.
+    for upgraded in [dir.path(), to.as_path()] {
+        fs::remove_dir_all(upgraded.join("sled")).unwrap();
+        opens_with_all(upgraded, 50).await;
+        fs::remove_dir_all(upgraded.join("sled")).unwrap();
+        files(&upgraded.join("snapshots"), "snapshot").iter().for_each(|path| fs::remove_file(path).unwrap());
+        assert!(refusal(upgraded).contains("neither a snapshot nor the log has all of it"));
+    }
 }

@@ -85,6 +85,9 @@ fn write_at(fd: c_int, bytes: &[u8], place: Option<off_t>, put: impl Fn(*const c
             // Under the lock, so that the record ends with a whole change.
             kill();
         }
+        if bytes == b"closing\n" {
+            record.closing();
+        }
         record.put(What::Ack, (0, 0), bytes);
         return put(bytes.as_ptr().cast(), bytes.len());
     }

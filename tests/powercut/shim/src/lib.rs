@@ -7,8 +7,8 @@
 //! |---|---|
 //! | `POWERCUT_DIR` | the directory, as an absolute path; without it nothing is done |
 //! | `POWERCUT_TRACE` | where the record is appended to |
-//! | `POWERCUT_ACKS` | a file whose lines are acknowledgements, put into the record in their place; the line `kill` ends the process by SIGKILL |
-//! | `POWERCUT_FAULT` | `kill:N`, `write:N:ERRNO:once`, `sync:N:ERRNO:on`, …: see `fault` |
+//! | `POWERCUT_ACKS` | a file whose lines are acknowledgements, put into the record in their place; the line `kill` ends the process by SIGKILL, `closing` is counted from |
+//! | `POWERCUT_FAULT` | `kill:N`, `closing:N`, `write:N:ERRNO:once`, `sync:N:ERRNO:on`, …: see `fault` |
 //!
 //! Must not use `std::fs`, which would come here again, and holds no logic beyond that.
 

@@ -134,6 +134,11 @@ impl Record {
         instead
     }
 
+    /// Changes from now on are made while it is closed.
+    pub(crate) fn closing(&mut self) {
+        self.counted.closing();
+    }
+
     /// A number for a sync.
     pub(crate) fn next_sync(&mut self) -> u64 {
         self.syncs += 1;

@@ -67,6 +67,8 @@ impl Scheduler {
             };
             let shared = Arc::clone(&self.shared);
             tokio::select! {
+                // In one order, so that the same events take the same way: whichever it is, all are looked at below.
+                biased;
                 () = shared.scheduler_wake.notified() => {}
                 () = until(&shared, next) => {}
                 Some(ended) = self.activations.join_next_with_id() => self.ended(ended),

@@ -114,6 +114,7 @@ async fn host(flags: &Dev, config: Config, dev_dir: &Path) -> Result<()> {
         config,
         grants,
         sources,
+        reenters: true,
         timers: Arc::new(SystemClock),
         more: if flags.live { no_more } else { outbox },
         nav: if flags.live {

@@ -39,6 +39,8 @@ pub(crate) struct Plan {
     pub(crate) config: Config,
     pub(crate) grants: Grants,
     pub(crate) sources: Vec<stepwell_ingress::Source>,
+    /// Whether workflows are begun anew after each step.
+    pub(crate) reenters: bool,
     /// The clock that timers are judged by.
     pub(crate) timers: Arc<dyn Clock>,
     /// Pages beside the dashboard's own, made with its frame, and their places in the navigation.
@@ -102,7 +104,8 @@ impl Service {
             chance: Arc::new(SystemChance),
             witness: Arc::new(InFlight::open(&host.data_dir).context("the in-flight file cannot be opened")?),
         };
-        let settings = stepwell_engine::Settings { activations_max: plan.config.limits.activations };
+        let activations_max = plan.config.limits.activations;
+        let settings = stepwell_engine::Settings { activations_max, reenters: plan.reenters };
         let (engine, handle) = Engine::start(ports, settings).await.context("the engine cannot start")?;
         let ingress = stepwell_ingress::State::new(handle.clone(), Arc::new(SystemClock), plan.sources)
             .context("the configuration of webhook sources is wrong")?;

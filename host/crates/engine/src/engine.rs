@@ -17,11 +17,14 @@ use crate::shared::{Phase, Ports, Shared};
 pub struct Settings {
     /// Runs executed at once over all workflows.
     pub activations_max: usize,
+    /// Whether a workflow is begun anew after each step, so that what differs in a replay shows at once and not
+    /// after the first long sleep. For development.
+    pub reenters: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { activations_max: ACTIVATIONS_MAX_DEFAULT }
+        Self { activations_max: ACTIVATIONS_MAX_DEFAULT, reenters: false }
     }
 }
 
@@ -37,7 +40,7 @@ impl Engine {
     pub async fn start(ports: Ports, settings: Settings) -> Result<(Self, Handle), StoreError> {
         let lease = ports.store.acquire().await?;
         let registry = ports.store.registry().await?;
-        let shared = Arc::new(Shared::new(ports, registry));
+        let shared = Arc::new(Shared::new(ports, registry, settings.reenters));
         absolve_parked(&shared).await?;
         let scheduler = Scheduler::new(Arc::clone(&shared), lease, settings.activations_max);
         let scheduler = tokio::spawn(scheduler.run());

@@ -284,6 +284,10 @@ impl Calls for Session {
         self.close();
         match self.perform(Command::Finish { token, outcome }).await? {
             Answer::Failed(error) => Ok(Err(error)),
+            _ if self.shared.reenters => {
+                self.perform(Command::Reenter).await?;
+                Ok(Ok(()))
+            }
             _ => Ok(Ok(())),
         }
     }

@@ -24,6 +24,7 @@ pub(crate) enum Phase {
 }
 
 pub(crate) struct Shared {
+    pub(crate) reenters: bool,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -59,9 +60,10 @@ impl std::fmt::Debug for Ports {
 }
 
 impl Shared {
-    pub(crate) fn new(ports: Ports, registry: Registry) -> Self {
+    pub(crate) fn new(ports: Ports, registry: Registry, reenters: bool) -> Self {
         Self {
             active: Arc::new(Active::new(ports.witness)),
+            reenters,
             store: ports.store,
             executor: ports.executor,
             clock: ports.clock,

@@ -282,3 +282,16 @@ fn a_timed_out_attempt_whose_request_left_is_counted_and_its_times_are_kept() {
     let EntryState::Open { attempts, retry_at: Some(_) } = &bench.journal[0].state else { panic!("not open") };
     assert_eq!((attempts[0].sent_at, attempts[0].ended_at), (Some(Timestamp::from_millis(START)), Some(bench.now)));
 }
+
+#[test]
+fn a_workflow_that_is_begun_anew_is_due_at_once_and_not_within_a_step() {
+    let mut bench = Bench::new();
+    let mut execution = bench.activate();
+    bench.execute(&mut execution, "one", "1");
+    assert_eq!(bench.apply(&mut execution, Command::Reenter), Answer::Stop);
+    assert_eq!((bench.status(), bench.run.due()), (Status::Running, Some(bench.now)));
+    let mut execution = bench.activate();
+    assert_eq!(bench.step(&mut execution, "one"), Answer::Done(Json::parse("1".into()).unwrap()));
+    bench.step(&mut execution, "two");
+    assert_eq!(bench.apply(&mut execution, Command::Reenter), Answer::Continue);
+}

@@ -90,6 +90,8 @@ pub enum Command {
     Misuse { message: String },
     /// The run's pending control is taken up.
     TakeControl,
+    /// The workflow is to be begun anew, though it could go on: so a slip of its determinism shows at once.
+    Reenter,
     /// The process died so often while this run alone was being executed.
     SetAside { deaths: u32 },
 }
@@ -214,6 +216,7 @@ impl Execution {
             Command::Exceeded { limit } => self.exceeded(limit, now),
             Command::Misuse { message } => self.misused(message, now),
             Command::TakeControl => self.take_control(now),
+            Command::Reenter => self.reenter(now),
             Command::SetAside { deaths } => self.set_aside(deaths, now),
         }
     }
@@ -240,6 +243,13 @@ impl Execution {
             | State::Cancelled { .. } => {}
         }
         self.go_on(Answer::Continue)
+    }
+
+    fn reenter(&mut self, now: Timestamp) -> Transition {
+        if self.open.is_some() {
+            return self.go_on(Answer::Continue);
+        }
+        self.leave(State::Running { since: now }, now)
     }
 
     fn read_var(&mut self, name: String, value: Option<String>) -> Transition {

@@ -42,11 +42,26 @@ impl Bench {
         Self::watched(store, executor, clock, Arc::new(NoWitness)).await
     }
 
+    /// An open engine with other settings.
+    pub(crate) async fn set(store: Arc<dyn Store>, executor: ScriptedExecutor, settings: Settings) -> Self {
+        let clock = SimulatedClock::at(Timestamp::from_millis(START));
+        Self::start(store, executor, (clock, Arc::new(NoWitness)), settings).await
+    }
+
     pub(crate) async fn watched(
         store: Arc<dyn Store>,
         executor: ScriptedExecutor,
         clock: SimulatedClock,
         witness: Arc<dyn Witness>,
+    ) -> Self {
+        Self::start(store, executor, (clock, witness), Settings::default()).await
+    }
+
+    async fn start(
+        store: Arc<dyn Store>,
+        executor: ScriptedExecutor,
+        (clock, witness): (SimulatedClock, Arc<dyn Witness>),
+        settings: Settings,
     ) -> Self {
         let ports = Ports {
             store: Arc::clone(&store),
@@ -55,7 +70,7 @@ impl Bench {
             chance: Arc::new(CountingChance::default()),
             witness,
         };
-        let (engine, handle) = Engine::start(ports, Settings::default()).await.unwrap();
+        let (engine, handle) = Engine::start(ports, settings).await.unwrap();
         engine.open();
         Self { store, clock, handle, engine }
     }

@@ -8,6 +8,7 @@
     reason = "a test's mistake is to be loud"
 )]
 
+mod behind;
 mod bench;
 mod durability;
 mod people;

@@ -123,7 +123,12 @@ fn one(programs: &Programs, record: &Record, seed: u64, n: u64) -> Result<()> {
     let home = home()?;
     let place = Place::within(home.path());
     cut_to(record, at, &mut chance, &place)?;
-    let checked = if n % 8 == 7 { again(programs, &place, &mut chance) } else { whole(programs, &place) };
+    let checked = match n % 8 {
+        // What is left of the database is no use: snapshots and log must do.
+        5 => without_database(programs, &place),
+        7 => again(programs, &place, &mut chance),
+        _ => whole(programs, &place),
+    };
     checked.with_context(|| {
         let kept = keep(home, "cut", n);
         format!("cut {n} of --seed {seed}, at change {at} of {}; {kept}", record.ops.len())
@@ -141,6 +146,14 @@ pub(crate) fn whole(programs: &Programs, place: &Place) -> Result<()> {
         Outcome::Whole => Ok(()),
         other => bail!("{other:?}"),
     }
+}
+
+fn without_database(programs: &Programs, place: &Place) -> Result<()> {
+    let database = place.dir.join("sled");
+    if database.exists() {
+        fs::remove_dir_all(database)?;
+    }
+    whole(programs, place).context("without its database")
 }
 
 /// The power goes once more, while what it left is being opened.

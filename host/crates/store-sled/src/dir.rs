@@ -3,7 +3,7 @@
 //! `FORMAT` names the format, `LOCK` keeps other processes out, `log/` is the write-ahead log, `sled/` the
 //! database behind it, `snapshots/` what that is made anew from, `components/` has components by digest,
 //! `backups/` what was kept before an upgrade. FORMAT says `(new)` until the database has been made, so that one which is
-//! gone is never taken for one that was not there yet.
+//! gone is never taken for one that was not there yet, and `(restoring)` until a backup is in it whole.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -18,6 +18,8 @@ use crate::error::OpenError;
 const FORMAT: &str = "stepwell-sled 2";
 /// And before its database is made.
 const FORMAT_NEW: &str = "stepwell-sled 2 (new)";
+/// And while a backup is being restored into it.
+const FORMAT_RESTORING: &str = "stepwell-sled 2 (restoring)";
 /// The one before, which had no log: it is upgraded.
 const FORMAT_1: &str = "stepwell-sled 1";
 const FORMAT_FILE: &str = "FORMAT";
@@ -46,9 +48,18 @@ pub(crate) struct DataDir {
 impl DataDir {
     /// Makes it if need be, locks it, and checks that its format is known.
     pub(crate) fn open(root: &Path) -> Result<Self, OpenError> {
+        Self::open_as(root, FORMAT_NEW)
+    }
+
+    /// Makes one that nobody opens until [`DataDir::is_made`].
+    pub(crate) fn open_for_restoring(root: &Path) -> Result<Self, OpenError> {
+        Self::open_as(root, FORMAT_RESTORING)
+    }
+
+    fn open_as(root: &Path, new: &str) -> Result<Self, OpenError> {
         fs::create_dir_all(root).map_err(|error| OpenError::io(root, error))?;
         let lock = lock(root)?;
-        let age = check_format(root)?;
+        let age = check_format(root, new)?;
         let components = root.join("components");
         fs::create_dir_all(&components).map_err(|error| OpenError::io(components, error))?;
         Ok(Self { root: root.to_owned(), age, _lock: lock })
@@ -143,18 +154,22 @@ fn lock(root: &Path) -> Result<File, OpenError> {
 }
 
 /// Refuses a format that is not known. Answers what the directory is, and says so in one that is new.
-fn check_format(root: &Path) -> Result<Age, OpenError> {
+fn check_format(root: &Path, new: &str) -> Result<Age, OpenError> {
     let path = root.join(FORMAT_FILE);
     match fs::read_to_string(&path) {
         Ok(found) if found.trim() == FORMAT => Ok(Age::Current),
         Ok(found) if found.trim() == FORMAT_NEW => Ok(Age::New),
+        Ok(found) if found.trim() == FORMAT_RESTORING => {
+            let reason = "a restore into it did not come to its end".to_owned();
+            Err(OpenError::Damaged { dir: root.to_owned(), reason })
+        }
         Ok(found) if found.trim() == FORMAT_1 => Ok(Age::WithoutLog),
         Ok(found) => {
             let found = found.trim().chars().take(64).collect();
             Err(OpenError::Format { dir: root.to_owned(), found, known: FORMAT.to_owned() })
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound && !root.join("sled").exists() => {
-            write_format(&path, FORMAT_NEW)?;
+            write_format(&path, new)?;
             Ok(Age::New)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

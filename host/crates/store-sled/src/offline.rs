@@ -64,7 +64,7 @@ pub fn restore(backup: &Path, dir: &Path, options: Options) -> Result<Held, Offl
     if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(OfflineError::NotEmpty { dir: dir.to_owned() });
     }
-    let mut data = DataDir::open(dir)?;
+    let mut data = DataDir::open_for_restoring(dir)?;
     let mut components = Components::new(backup, Some(data.components()));
     snapshot::read(backup, &mut |record| components.take(record))?;
     components.end()?;

@@ -91,7 +91,8 @@ pub(crate) fn open(mut dir: DataDir, options: Options, sync: &SyncFile) -> Resul
     });
     let (parts, is_rebuilt) = match found {
         Ok(parts) => (parts, false),
-        Err(refusal) if dir.age() == Age::Current && is_of_the_database(&refusal) => {
+        // One that is new may have been half made when the power went.
+        Err(refusal) if dir.age() != Age::WithoutLog && is_of_the_database(&refusal) => {
             let database = recovery::rebuild(&dir, &mut snapshots, options, &refusal)?;
             let rebuilt = with_log(&dir, database, options, sync);
             (rebuilt.map_err(|error| recovery::in_vain(&dir, &refusal, &error))?, true)

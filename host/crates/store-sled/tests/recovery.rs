@@ -74,18 +74,6 @@ async fn opens_with_all(dir: &Path, count: u64) {
     assert!(report.is_good(), "{:?}", report.findings);
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let (path, to) = (entry.path(), to.join(entry.file_name()));
-        if path.is_dir() {
-            copy(&path, &to);
-        } else {
-            fs::copy(path, to).unwrap();
-        }
-    }
-}
-
 const DIR: &str = "STEPWELL_RECOVERY_DIR";
 const COUNT: &str = "STEPWELL_RECOVERY_COUNT";
 const CHECKPOINTS: &str = "STEPWELL_RECOVERY_CHECKPOINTS";
@@ -211,6 +199,34 @@ async fn a_running_store_is_backed_up_and_restored() {
         fs::remove_dir_all(dir.join("sled")).unwrap();
         opens_with_all(&dir, 700).await;
     }
+}
+
+#[tokio::test]
+async fn a_restore_that_did_not_end_is_not_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir.path().join("data"));
+    fill(&store, 0..300).await;
+    let file = dir.path().join("a.backup");
+    store.backup(&file).unwrap();
+    let (to, in_no_time) = (dir.path().join("to"), Options { open_limit: std::time::Duration::ZERO, ..small() });
+    assert!(restore(&file, &to, in_no_time).is_err());
+    let told = refusal(&to);
+    assert!(told.contains("a restore into it did not come to its end"), "{told}");
+    fs::remove_dir_all(&to).unwrap();
+    restore(&file, &to, small()).unwrap();
+    opens_with_all(&to, 300).await;
+}
+
+#[tokio::test]
+async fn a_database_that_was_half_made_when_the_power_went_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path()).end().unwrap();
+    fs::write(dir.path().join("FORMAT"), "stepwell-sled 2 (new)\n").unwrap();
+    fs::write(dir.path().join("sled/conf"), "").unwrap();
+    let store = open(dir.path());
+    fill(&store, 0..10).await;
+    store.end().unwrap();
+    opens_with_all(dir.path(), 10).await;
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use async_trait::async_trait;
 use stepwell_store::Store;
+use stepwell_store_sled::offline::verify;
 use stepwell_store_sled::{Options, SledStore, SyncFile};
 use stepwell_testkit::MemoryStore;
 use tempfile::TempDir;
@@ -21,6 +22,9 @@ pub(crate) trait Backend: Send + Sync + Sized {
 
     /// The store as the next process finds it, though nobody closed it.
     async fn reopen(self) -> Self;
+
+    /// Closes it and looks at every row and every index.
+    async fn verify(self);
 
     /// Nothing becomes durable from now on.
     fn hold_syncs(&self);
@@ -46,6 +50,8 @@ impl Backend for Memory {
     async fn reopen(self) -> Self {
         Self(self.0.after_crash())
     }
+
+    async fn verify(self) {}
 
     fn hold_syncs(&self) {
         self.0.hold_syncs();
@@ -140,6 +146,13 @@ impl Backend for Sled {
         assert!(Arc::into_inner(store).is_some(), "a test still has the store that it wants opened again");
         let (store, gate) = open(dir.path());
         Self { store, gate, dir }
+    }
+
+    async fn verify(self) {
+        let Self { store, dir, .. } = self;
+        Arc::into_inner(store).unwrap().end().unwrap();
+        let report = verify(dir.path(), Options::default()).unwrap();
+        assert!(report.is_good(), "{report:?}");
     }
 
     fn hold_syncs(&self) {

@@ -4,12 +4,15 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use stepwell_core::journal::EntryState;
 use stepwell_core::registry::Plugin;
 use stepwell_core::run::{Control, ErrorKind, RunError, State, Status, Wish};
 use stepwell_core::{Digest, Entry, Event, Run, RunId};
-use stepwell_store::{Change, Element, EventFilter, Ingested, Lease, Receipt, RunFilter, Sequence, Store, Verdict};
+use stepwell_store::{
+    Change, Element, EventFilter, Ingested, Keep, Lease, Receipt, Retention, RunFilter, Sequence, Store, Verdict,
+};
 use stepwell_testkit::plugin;
 
 use crate::backend::{Backend, Memory, Sled};
@@ -31,10 +34,13 @@ async fn sled_answers_as_the_reference_does() {
         "controlled",
         "created",
         "duplicate",
+        "events gone",
         "fenced",
+        "no such run",
         "other body",
         "refused",
         "registered",
+        "runs gone",
     ];
     assert_eq!(met, all.into(), "the operations no longer lead to every verdict");
 }
@@ -112,6 +118,7 @@ async fn compare<B: Backend>(seed: u64) -> BTreeSet<&'static str> {
         pair = pair.operate().await;
     }
     pair.look_at_all().await;
+    pair.tested.verify().await;
     pair.met
 }
 
@@ -134,8 +141,9 @@ impl<B: Backend> Pair<B> {
             52..55 => self.unclaim().await,
             55..82 => self.change().await,
             82..90 => self.control().await,
-            90..94 => self.queues().await,
-            94..99 => self.read().await,
+            90..93 => self.queues().await,
+            93..97 => self.read().await,
+            97..99 => self.prune().await,
             _ => return self.reopen().await,
         }
         self
@@ -307,6 +315,39 @@ impl<B: Backend> Pair<B> {
         let limit = 1 + self.chance.below(30) as usize;
         let expected = all_runs(&*reference, &filter, limit).await;
         self.same("runs", expected, all_runs(&*tested, &filter, limit).await);
+    }
+
+    /// All of it, in slices. What was over is over for whole days or not, so nothing is a little late.
+    async fn prune(&mut self) {
+        const DAY: i64 = 24 * 3600 * 1000;
+        let days = |days: u64| Keep::For(Duration::from_secs(days * 24 * 3600));
+        let keep = Retention { completed: days(8), failed: days(14), cancelled: days(14), ..Retention::default() };
+        let events_named = vec![("trial/*".to_owned().try_into().unwrap(), days(3))];
+        let retentions = [
+            Retention { events: days(6), events_named, ..keep.clone() },
+            Retention { events: days(20), cancelled: Keep::Forever, ..keep },
+        ];
+        let retention = self.chance.pick(&retentions).unwrap();
+        // Deliveries are remembered for longer.
+        let now = at(self.chance.pick(&[2, 4, 7, 11, 25]).unwrap() * DAY + DAY / 2);
+        let max = 1 + self.chance.below(9) as usize;
+        let mut gone = Vec::new();
+        let (reference, tested) = self.stores();
+        for store in [reference, tested] {
+            let (mut runs, mut events) = (0, 0);
+            loop {
+                let pruned = store.prune(now, &retention, max).await.unwrap();
+                (runs, events) = (runs + pruned.runs, events + pruned.events);
+                self.last = pruned.sequence;
+                if !pruned.more {
+                    break;
+                }
+            }
+            gone.push((runs, events));
+        }
+        let (runs, events) = self.same("prune", gone[0], gone[1]);
+        self.met.extend((runs > 0).then_some("runs gone"));
+        self.met.extend((events > 0).then_some("events gone"));
     }
 
     async fn reopen(mut self) -> Self {

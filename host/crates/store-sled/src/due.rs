@@ -80,6 +80,11 @@ impl Queues {
         self.claimed.contains_key(&run)
     }
 
+    /// How many runs are claimed.
+    pub(crate) fn claimed(&self) -> usize {
+        self.claimed.len()
+    }
+
     /// A run's due row moves, appears or disappears.
     pub(crate) fn moved(&mut self, queue: &WorkflowId, run: RunId, from: Option<Timestamp>, to: Option<Timestamp>) {
         let of_queue = self.queues.entry(queue.clone()).or_insert_with(Queue::complete);

@@ -2,7 +2,8 @@
 //! big-endian.
 
 use stepwell_core::run::Status;
-use stepwell_core::{Event, EventId, PluginName, RunId, Timestamp, WorkflowId};
+use stepwell_core::{Event, EventId, PluginName, Run, RunId, Timestamp, WorkflowId};
+use stepwell_store::over_since;
 
 use crate::due::Due;
 
@@ -31,11 +32,20 @@ pub(crate) const DUE: u8 = b'Q';
 pub(crate) const RUNS_BY_WORKFLOW: u8 = b'W';
 /// Runs by status, of those statuses that few runs have.
 pub(crate) const RUNS_BY_STATUS: u8 = b'S';
+/// What is over, by kind, time and id: what ended first goes first. See [`over`].
+pub(crate) const OVER: u8 = b'T';
+/// Of events whose runs are going: when the last of those ended that are gone.
+pub(crate) const GONE: u8 = b'G';
 /// Parts of values that are too large for one key, by its key and their place.
 const CHUNKS: u8 = b'C';
 
 /// The kind of a due row that is about the run itself; others, such as a run's timeout, are to come.
 const DUE_OF_RUN: u8 = 1;
+
+/// The kind of what is over that is an event, to be looked at behind its time. Runs have their status.
+pub(crate) const OVER_EVENT: u8 = b'E';
+/// A delivery that is remembered beyond its event, to be forgotten behind its time.
+pub(crate) const OVER_DELIVERY: u8 = b'D';
 
 fn key(table: u8, parts: &[&[u8]]) -> Key {
     let mut key = vec![table];
@@ -115,12 +125,46 @@ pub(crate) fn due_of(rest: &[u8]) -> Option<Due> {
     (*kind == DUE_OF_RUN).then_some(Due { at: timestamp(at)?, run })
 }
 
+/// A run that has ended, by its status and end; none while it has not.
+pub(crate) fn over_run(run: &Run) -> Option<Key> {
+    over_since(run).map(|at| over(status_code(run.status()), at, run.id.as_bytes()))
+}
+
+/// What all ended runs of this status begin with.
+pub(crate) const fn over_runs(status: Status) -> u8 {
+    status_code(status)
+}
+
+pub(crate) fn over(kind: u8, at: Timestamp, id: &[u8; 16]) -> Key {
+    key(OVER, &[&[kind], &at.as_millis_unsigned().to_be_bytes(), id])
+}
+
+/// Before all of this kind whose time is this or later.
+pub(crate) fn over_before(kind: u8, at: Timestamp) -> Key {
+    key(OVER, &[&[kind], &at.as_millis_unsigned().to_be_bytes()])
+}
+
+/// The kind of what is over.
+pub(crate) fn over_kind(key: &[u8]) -> Option<u8> {
+    let is_whole = key.len() == 1 + 1 + 8 + 16 && key.first() == Some(&OVER);
+    key.get(1).copied().filter(|_| is_whole)
+}
+
+pub(crate) fn gone(event: EventId) -> Key {
+    key(GONE, &[event.as_bytes()])
+}
+
 pub(crate) fn chunk(of: &[u8], index: u32) -> Key {
     key(CHUNKS, &[of, &index.to_be_bytes()])
 }
 
 pub(crate) fn is_chunk(key: &[u8]) -> bool {
     key.first() == Some(&CHUNKS)
+}
+
+/// What a chunk is a part of.
+pub(crate) fn whole_of(chunk: &[u8]) -> Option<&[u8]> {
+    chunk.get(1..chunk.len().checked_sub(4)?)
 }
 
 /// What these rows and their chunks begin with.
@@ -154,6 +198,8 @@ pub(crate) fn describe(key: &[u8]) -> String {
         Some(&EVENTS) => id(1).map(|id| format!("event {}", EventId::from_bytes(id))),
         Some(&PLUGINS) => Some(format!("plugin {}", String::from_utf8_lossy(key.get(1..).unwrap_or_default()))),
         Some(&DELIVERIES) => Some("the record of a delivery".to_owned()),
+        Some(&OVER) => id(10).map(|id| format!("the end of {}", RunId::from_bytes(id))),
+        Some(&GONE) => id(1).map(|id| format!("the gone runs of event {}", EventId::from_bytes(id))),
         Some(&CHUNKS) => return describe(key.get(1..).unwrap_or_default()),
         Some(_) | None => None,
     }

@@ -42,6 +42,8 @@ pub(crate) const EXAMINED_BYTES_MAX: usize = 16 << 20;
 pub(crate) const FORGOTTEN_PER_GROUP: usize = 32;
 /// An event counts once more for each of these, so that a group looks at 2 MiB.
 pub(crate) const LARGE_EVENT_BYTES: usize = 64 << 10;
+/// Bytes that one slice of pruning looks at or deletes, and one thing more: 4 ms at 1 us a kilobyte.
+pub(crate) const PRUNED_BYTES_PER_SLICE: usize = 4 << 20;
 /// The most that sled's cache may be given.
 pub(crate) const CACHE_BYTES_MAX: u64 = 256 << 20;
 /// What it is given otherwise.

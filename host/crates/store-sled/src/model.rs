@@ -29,6 +29,26 @@ pub(crate) struct MetaRow {
     /// The last event whose delivery is forgotten.
     #[serde(default)]
     pub(crate) forgotten: Option<EventId>,
+    /// The last event that pruning has looked at in the order of events. It looks at one again only once a row
+    /// of what is over says so.
+    #[serde(default)]
+    pub(crate) looked_at: Option<EventId>,
+    /// The retention that it was looked at with, as the digest of its text.
+    #[serde(default)]
+    pub(crate) retention: Option<Digest>,
+}
+
+/// Of an event: when the last of its runs ended that are gone.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct GoneRow {
+    pub(crate) last: Timestamp,
+}
+
+/// Whose delivery is remembered beyond its event, which is in the key.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RememberedRow {
+    pub(crate) source: String,
+    pub(crate) external_id: String,
 }
 
 /// Which frame of the log sled is as of.
@@ -71,10 +91,15 @@ impl CountsRow {
     /// A run takes this status, after that one if it is not new.
     pub(crate) fn moved(&mut self, from: Option<Status>, to: Status) {
         if let Some(from) = from {
-            let of = self.of(from);
-            *of = of.saturating_sub(1);
+            self.gone(from);
         }
         *self.of(to) += 1;
+    }
+
+    /// A run of this status is no more.
+    pub(crate) const fn gone(&mut self, status: Status) {
+        let of = self.of(status);
+        *of = of.saturating_sub(1);
     }
 
     pub(crate) fn counts(mut self) -> Counts {

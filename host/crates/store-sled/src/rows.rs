@@ -184,6 +184,23 @@ impl Rows {
         self.set(key, None);
     }
 
+    /// Deletes a row with its chunks, and everything else under these prefixes. Answers how many bytes that were.
+    pub(crate) fn delete_all(&mut self, prefixes: &[Key]) -> Result<usize, Trouble> {
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        self.look(|view| {
+            for prefix in prefixes {
+                for row in view.range(prefix.clone(), keys::behind(prefix)) {
+                    let (key, value) = row?;
+                    bytes += key.len() + value.len();
+                    found.push(key.to_vec());
+                }
+            }
+            Ok::<(), Trouble>(())
+        })?;
+        found.into_iter().for_each(|key| self.unmark(key));
+        Ok(bytes)
+    }
+
     /// What is pending, all of which is to be handed over at once. None if nothing is.
     pub(crate) fn take(&mut self) -> Option<Group> {
         let pending = std::mem::take(&mut self.pending);

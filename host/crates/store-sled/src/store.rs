@@ -9,7 +9,8 @@ use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, Wor
 use stepwell_log::SyncFile;
 use stepwell_store::limits::SUBMITS_WAITING_MAX;
 use stepwell_store::{
-    Claimed, Counts, Cursor, Element, Error, EventFilter, Lease, Page, Receipt, RunDetail, RunFilter, Sequence, Store,
+    Claimed, Counts, Cursor, Element, Error, EventFilter, Lease, Page, Pruned, Receipt, Retention, RunDetail,
+    RunFilter, Sequence, Store,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -23,7 +24,7 @@ use crate::rows::Rows;
 use crate::shared::Shared;
 use crate::snapshot::Error as BackupError;
 use crate::view::View;
-use crate::writer::{ClaimAsk, Command, Reply, Writer};
+use crate::writer::{ClaimAsk, Command, PruneAsk, Reply, Writer};
 use crate::{backup, components, keys, known, read};
 
 /// A store in one data directory. Dropped without [`Store::close`] it still makes durable what was
@@ -222,6 +223,11 @@ impl Store for SledStore {
 
     async fn counts(&self) -> Result<Counts, Error> {
         self.read(read::counts).await
+    }
+
+    async fn prune(&self, now: Timestamp, retention: &Retention, max: usize) -> Result<Pruned, Error> {
+        let ask = PruneAsk { now, retention: retention.clone(), max };
+        self.ask(|reply| Command::Prune { ask, reply }).await
     }
 
     async fn close(&self) -> Result<(), Error> {

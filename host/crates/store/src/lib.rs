@@ -95,7 +95,7 @@ pub trait Store: Send + Sync + 'static {
     /// event of such a run. Asked until there is no more, everything goes whose time is over by
     /// [`limits::PRUNED_LATE_MAX`]. A delivery is remembered beyond its event, for its own time. Costs nothing for
     /// what is parked.
-    async fn prune(&self, now: Timestamp, retention: &Retention, max: usize) -> Result<Pruned, Error> { let _ = (now, retention, max); Ok(Pruned::default()) }
+    async fn prune(&self, now: Timestamp, retention: &Retention, max: usize) -> Result<Pruned, Error>;
 
     /// Stops the writer after what is submitted is durable, and gives up the data directory.
     async fn close(&self) -> Result<(), Error>;

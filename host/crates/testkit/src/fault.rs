@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::{
-    Claimed, Counts, Cursor, Element, Error, EventFilter, Lease, Page, Receipt, RunDetail, RunFilter, Sequence, Store,
+    Claimed, Counts, Cursor, Element, Error, EventFilter, Lease, Page, Pruned, Receipt, Retention, RunDetail,
+    RunFilter, Sequence, Store,
 };
 use tokio::sync::watch;
 
@@ -235,6 +236,10 @@ impl<S: Store> Store for FaultStore<S> {
 
     async fn counts(&self) -> Result<Counts, Error> {
         self.alive()?.counts().await
+    }
+
+    async fn prune(&self, now: Timestamp, retention: &Retention, max: usize) -> Result<Pruned, Error> {
+        self.alive()?.prune(now, retention, max).await
     }
 
     async fn close(&self) -> Result<(), Error> {

@@ -5,6 +5,7 @@ mod controls;
 mod durability;
 mod events;
 mod lists;
+mod retention;
 mod transitions;
 
 /// Makes each behaviour a test on each backend. A behaviour that is left out is never used, which the
@@ -98,4 +99,19 @@ on_every_backend! {
         everything_durable_is_there_after_a_restart
         a_closed_store_says_so
         what_is_submitted_before_a_close_is_kept;
+    retention:
+        a_run_goes_after_the_time_of_its_status_and_no_sooner
+        an_event_goes_when_its_last_run_has_been_over_for_its_time
+        events_are_kept_by_their_name
+        nothing_that_has_not_ended_or_is_in_hand_is_touched
+        a_run_that_ends_late_takes_its_event_along
+        an_event_outlives_its_runs_by_its_own_time
+        large_rows_go_whole
+        a_slice_is_bounded_and_the_rest_follows_after_a_crash
+        what_is_pruned_is_seen_only_once_it_is_durable
+        a_delivery_is_known_beyond_its_event
+        another_retention_is_followed
+        an_event_that_came_with_a_clock_behind_goes_too
+        nothing_is_late_by_more_than_it_may_be
+        a_worker_of_a_run_that_is_gone_is_told;
 }

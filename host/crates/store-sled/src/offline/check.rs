@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use stepwell_core::{Digest, Entry, Run};
+use stepwell_core::{Digest, Entry, EventId, Run};
 
 use crate::components;
 use crate::due::Due;
 use crate::error::Trouble;
 use crate::keys::{self, Key};
 use crate::known::count_all;
-use crate::model::{CountsRow, DeliveryRow, EventRow};
+use crate::model::{CountsRow, DeliveryRow, EventRow, GoneRow, MetaRow, RememberedRow};
 use crate::rows::{Source, decode};
 use crate::snapshot::{self, read};
 use crate::store::SledStore;
@@ -90,11 +90,16 @@ fn files(dir: &Path, ending: &str, report: &mut Report, of: impl Fn(&Path, &mut 
 struct Expected {
     rows: BTreeSet<Key>,
     entries_of: BTreeMap<[u8; 16], ()>,
+    /// Rows of ended runs among what is over, from before there was that: each comes with the walk.
+    to_come: BTreeSet<Key>,
+    /// How far the walk is.
+    looked_at: Option<EventId>,
 }
 
 fn rows(view: &View<'_>, report: &mut Report) -> Result<(), snapshot::Error> {
     let failed = |trouble: Trouble| snapshot::Error::Rows(trouble.to_string());
-    let mut expected = Expected::default();
+    let looked_at = view.row::<MetaRow>(keys::META).map_err(failed)?.and_then(|meta| meta.looked_at);
+    let mut expected = Expected { looked_at, ..Expected::default() };
     for row in view.range(vec![keys::RUNS], keys::behind(&[keys::RUNS])) {
         let (key, value) = row.map_err(failed)?;
         run(view, &key, &value, &mut expected, report);
@@ -126,8 +131,16 @@ fn run(view: &View<'_>, key: &[u8], value: &[u8], expected: &mut Expected, repor
     if let Some(at) = run.due() {
         expected.rows.insert(keys::due(&run.workflow, Due { at, run: run.id }));
     }
-    if matches!(view.get(&keys::event(run.event)), Ok(None)) {
-        report.find(keys::describe(key), format!("its event {} is missing", run.event));
+    let has_event = !matches!(view.get(&keys::event(run.event)), Ok(None));
+    match keys::over_run(&run) {
+        Some(over) if has_event && expected.looked_at.is_none_or(|looked_at| looked_at < run.event) => {
+            expected.to_come.insert(over);
+        }
+        Some(over) => {
+            expected.rows.insert(over);
+        }
+        None if !has_event => report.find(keys::describe(key), format!("its event {} is missing", run.event)),
+        None => {}
     }
 }
 
@@ -135,7 +148,9 @@ fn run(view: &View<'_>, key: &[u8], value: &[u8], expected: &mut Expected, repor
 fn one(view: &View<'_>, key: &[u8], value: &[u8], expected: &mut Expected, report: &mut Report) -> Result<(), String> {
     let table = key.first().copied().unwrap_or_default();
     if keys::is_chunk(key) {
-        return crate::envelope::unseal(key, value).map(|_| ());
+        let has_whole = keys::whole_of(key).is_some_and(|whole| !matches!(view.get(whole), Ok(None)));
+        return crate::envelope::unseal(key, value)
+            .and_then(|_| if has_whole { Ok(()) } else { Err("what it is a part of is missing".to_owned()) });
     }
     let body = view.body_of(key, value).map_err(|trouble| trouble.to_string())?;
     let read = |result: Result<(), Trouble>| result.map_err(|trouble| trouble.to_string());
@@ -160,7 +175,28 @@ fn one(view: &View<'_>, key: &[u8], value: &[u8], expected: &mut Expected, repor
                 Err("no run asks for it".to_owned())
             }
         }
+        keys::OVER => over(key, &body, expected),
+        keys::GONE => {
+            let event = keys::id_of(key).map(|id| keys::event(EventId::from_bytes(id)));
+            if event.is_none_or(|event| matches!(view.get(&event), Ok(None))) {
+                return Err("its event is missing".to_owned());
+            }
+            read(decode::<GoneRow>(key, &body).map(|_| ()))
+        }
         _ => Ok(()),
+    }
+}
+
+/// What is wrong with a row of what is over. An event may be gone before it is looked at again.
+fn over(key: &[u8], body: &[u8], expected: &mut Expected) -> Result<(), String> {
+    match keys::over_kind(key) {
+        None => Err("it is no row of what is over".to_owned()),
+        Some(keys::OVER_EVENT) => Ok(()),
+        Some(keys::OVER_DELIVERY) => {
+            decode::<RememberedRow>(key, body).map(|_| ()).map_err(|trouble| trouble.to_string())
+        }
+        Some(_) if expected.rows.remove(key) || expected.to_come.remove(key) => Ok(()),
+        Some(_) => Err("no run asks for it".to_owned()),
     }
 }
 

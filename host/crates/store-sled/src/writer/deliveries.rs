@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use stepwell_core::{Event, Timestamp};
+use stepwell_core::{Event, EventId, Timestamp};
 use stepwell_store::limits::DEDUP_DAYS;
 
 use super::Writer;
@@ -13,7 +13,7 @@ use crate::limits::{FORGOTTEN_PER_GROUP, LARGE_EVENT_BYTES};
 use crate::model::{DeliveryRow, EventRow};
 use crate::rows::{Source, decode};
 
-const WINDOW: Duration = Duration::from_secs(DEDUP_DAYS as u64 * 24 * 3600);
+pub(super) const WINDOW: Duration = Duration::from_secs(DEDUP_DAYS as u64 * 24 * 3600);
 
 /// Whether a delivery of `at` says nothing any more of one of `now`.
 pub(super) fn is_forgotten(at: Timestamp, now: Timestamp) -> bool {
@@ -93,9 +93,16 @@ impl Writer {
 
     /// Deletes the delivery of this event, unless another came under its id since.
     fn forget(&mut self, event: &Event) -> Result<(), Trouble> {
-        let Some(key) = keys::delivery(event) else { return Ok(()) };
+        match keys::delivery(event) {
+            Some(key) => self.forget_delivery(key, event.id),
+            None => Ok(()),
+        }
+    }
+
+    /// Deletes the delivery under this key if it is of this event.
+    pub(super) fn forget_delivery(&mut self, key: Key, event: EventId) -> Result<(), Trouble> {
         match self.rows.row::<DeliveryRow>(&key) {
-            Ok(Some(row)) if row.event == event.id => self.rows.unmark(key),
+            Ok(Some(row)) if row.event == event => self.rows.unmark(key),
             Ok(_) | Err(Trouble::Damaged { .. }) => {}
             Err(failed @ Trouble::Failed(_)) => return Err(failed),
         }

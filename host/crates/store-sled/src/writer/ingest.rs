@@ -56,6 +56,7 @@ impl Writer {
             self.rows.mark(keys::run_by_workflow(&run.workflow, run.id.as_bytes()));
             self.run_moved(None, run);
         }
+        self.event_came(id, received_at);
         self.known.counts.events += 1;
         self.counts_changed = true;
         self.deliveries.came(received_at);

@@ -5,16 +5,18 @@ mod change;
 mod claims;
 mod deliveries;
 mod ingest;
+mod prune;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 
 use stepwell_core::{Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::limits::GROUP_MAX;
-use stepwell_store::{Element, Error, Lease, Receipt, Sequence, Verdict};
+use stepwell_store::{Element, Error, Lease, Pruned, Receipt, Sequence, Verdict};
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use claims::ClaimAsk;
+pub(crate) use prune::PruneAsk;
 
 use crate::checkpoint::Checkpointer;
 use crate::commit::Committer;
@@ -52,6 +54,10 @@ pub(crate) enum Command {
     Queues {
         reply: Reply<Vec<(WorkflowId, Option<Timestamp>)>>,
     },
+    Prune {
+        ask: PruneAsk,
+        reply: Reply<Pruned>,
+    },
     /// Answered once everything is durable and the directory given up.
     Close {
         reply: Reply<()>,
@@ -71,6 +77,7 @@ pub(crate) struct Writer {
     handed_over: u64,
     counts_changed: bool,
     deliveries: deliveries::Forgetting,
+    pruning: prune::Pruning,
     closing: Option<Reply<()>>,
 }
 
@@ -85,6 +92,7 @@ impl Writer {
             handed_over: 0,
             counts_changed: false,
             deliveries: deliveries::Forgetting::default(),
+            pruning: prune::Pruning::default(),
             closing: None,
         }
     }
@@ -167,6 +175,10 @@ impl Writer {
                 let queues = self.queues();
                 answer(reply, queues)
             }
+            Command::Prune { ask, reply } => {
+                let pruned = self.prune(&ask);
+                answer(reply, pruned)
+            }
             Command::Close { reply } => {
                 self.closing = Some(reply);
                 Ok(())
@@ -208,7 +220,7 @@ impl Writer {
     }
 
     /// Puts what follows from a run that is new or has changed: its due row, its place in the index by
-    /// status, the counters.
+    /// status and among what is over, the counters.
     fn run_moved(&mut self, from: Option<&Run>, to: &Run) {
         let (due_from, due_to) = (from.and_then(Run::due), to.due());
         if due_from != due_to {
@@ -217,6 +229,7 @@ impl Writer {
             due_to.map(key).into_iter().for_each(|key| self.rows.mark(key));
             self.known.queues.moved(&to.workflow, to.id, due_from, due_to);
         }
+        self.end_moved(from, to);
         let (was, is) = (from.map(Run::status), to.status());
         if was != Some(is) {
             if let Some(was) = was.filter(|status| keys::is_indexed(*status)) {

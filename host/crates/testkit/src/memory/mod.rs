@@ -1,6 +1,7 @@
 //! The reference: a store in memory behind one mutex, short enough to be seen right. Other stores are
 //! tested against it. It keeps nothing over a process's end.
 
+mod prune;
 mod read;
 mod state;
 
@@ -9,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::{
-    Claimed, Counts, Element, Error, EventFilter, Lease, Page, Receipt, RunDetail, RunFilter, Sequence, Store,
+    Claimed, Counts, Element, Error, EventFilter, Lease, Page, Pruned, Receipt, Retention, RunDetail, RunFilter,
+    Sequence, Store,
 };
 use tokio::sync::watch;
 
@@ -165,6 +167,11 @@ impl Store for MemoryStore {
 
     async fn counts(&self) -> Result<Counts, Error> {
         self.read(State::counts)
+    }
+
+    async fn prune(&self, now: Timestamp, retention: &Retention, max: usize) -> Result<Pruned, Error> {
+        let (pruned, sequence) = self.write(|state| state.prune(now, retention, max))?;
+        Ok(Pruned { sequence, ..pruned })
     }
 
     async fn close(&self) -> Result<(), Error> {

@@ -32,7 +32,7 @@ impl State {
         let matches = |run: &&Run| {
             filter.workflow.as_ref().is_none_or(|workflow| run.workflow == *workflow)
                 && (filter.statuses.is_empty() || filter.statuses.contains(&run.status()))
-                && filter.event.is_none_or(|event| run.event == event)
+                && filter.event.is_none_or(|event| run.event == event && self.events.contains_key(&event))
         };
         slice(self.runs.values().rev().filter(matches), page, |run| *run.id.as_bytes())
     }

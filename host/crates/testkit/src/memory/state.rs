@@ -22,7 +22,9 @@ pub(super) struct State {
     pub(super) components: BTreeMap<Digest, Vec<u8>>,
     /// By source and external id.
     deliveries: BTreeMap<(String, String), Delivery>,
-    claimed: BTreeSet<RunId>,
+    pub(super) claimed: BTreeSet<RunId>,
+    /// Of events: the last end of their runs that are gone.
+    pub(super) gone: BTreeMap<EventId, Timestamp>,
 }
 
 #[derive(Clone, Debug)]

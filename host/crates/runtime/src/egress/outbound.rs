@@ -43,9 +43,7 @@ impl Outbound {
 
     /// Sends a request for the open attempt `token`, in its turn.
     pub(crate) async fn send(&self, token: u64, outgoing: Outgoing, mut place: Place) -> Result<Incoming, Refused> {
-        if self.situation.attempt().is_none_or(|attempt| attempt.token != token) {
-            return Err(Code::NotInAStep.because("a request may leave inside a step only, for its open attempt"));
-        }
+        self.check_open(token)?;
         let mut request = outgoing.check()?;
         if !self.asks_for(&request.origin).await {
             return Err(Code::Denied.because(format!(
@@ -58,11 +56,20 @@ impl Outbound {
         if let Some(rate) = terms.rate {
             self.egress.rates.turn(&request.origin, rate).await;
         }
+        // By wasi:http the step may have ended meanwhile and left its request behind.
+        self.check_open(token)?;
         let permit = self.answer(self.calls.permit(token)).await;
         drop(place);
         add_key(&mut request.headers, &permit.key)?;
         let incoming = self.egress.perform(request, terms.allow_private).await?;
         Ok(terms.mask(incoming))
+    }
+
+    fn check_open(&self, token: u64) -> Result<(), Refused> {
+        if self.situation.attempt().is_some_and(|attempt| attempt.token == token) {
+            return Ok(());
+        }
+        Err(Code::NotInAStep.because("a request may leave inside a step only, for its open attempt"))
     }
 
     /// Awaits the engine's answer; where there is none, the activation ends.

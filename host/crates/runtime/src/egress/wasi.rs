@@ -8,7 +8,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::Outbound;
 use super::queue::Queue;
-use super::request::{Code, Incoming, Outgoing, Refused};
+use super::request::{Code, Incoming, Outgoing};
 use crate::limits::{REQUEST_BYTES_MAX, REQUEST_TIMEOUT_MAX};
 
 /// What wasmtime-wasi-http sends by. Without an activation everything is refused.
@@ -48,7 +48,13 @@ impl WasiHttpHooks for WasiHooks {
             let outgoing = outgoing(request, options).await?;
             match outbound.send(token, outgoing, place).await {
                 Ok(incoming) => incoming_response(incoming),
-                Err(refused) => Err(told(&outbound, refused)),
+                Err(refused) => {
+                    // WASI cannot say that trying again is of no use: the attempt remembers.
+                    if refused.code.is_permanent() {
+                        outbound.situation.deny(token);
+                    }
+                    Err(told(refused.code))
+                }
             }
         })
     }
@@ -80,12 +86,9 @@ fn incoming_response(incoming: Incoming) -> Sent {
     Ok((response, Box::new(async { Ok(()) })))
 }
 
-/// The error as WASI has it. Since WASI cannot say that trying again is of no use, the attempt remembers.
-fn told(outbound: &Outbound, refused: Refused) -> Error {
-    if refused.code.is_permanent() {
-        outbound.situation.deny();
-    }
-    match refused.code {
+/// The error as WASI has it.
+const fn told(code: Code) -> Error {
+    match code {
         Code::Denied | Code::NotInAStep => Error::HttpRequestDenied,
         Code::InvalidRequest => Error::HttpRequestUriInvalid,
         Code::Connect => Error::ConnectionRefused,

@@ -102,9 +102,9 @@ impl Situation {
         self.inner().inside.is_some()
     }
 
-    /// Notes that trying this attempt again cannot help.
-    pub(crate) fn deny(&self) {
-        if let Some(inside) = &mut self.inner().inside {
+    /// Notes that trying the attempt `token` again cannot help, if it is still the open one.
+    pub(crate) fn deny(&self, token: u64) {
+        if let Some(inside) = self.inner().inside.as_mut().filter(|inside| inside.attempt.token == token) {
             inside.denied = true;
         }
     }

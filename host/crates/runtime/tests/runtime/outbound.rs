@@ -149,6 +149,18 @@ async fn requests_under_way_at_once_have_their_keys_in_the_order_of_their_calls(
 }
 
 #[tokio::test]
+async fn a_request_that_its_step_leaves_behind_is_not_sent_and_harms_nobody() {
+    let server = Server::echoing().await;
+    // The second must wait for 200 ms, when its step is over and another open.
+    let grants = GrantAll { rate: Some("5/s".parse().unwrap()), allow_private: true, ..GrantAll::default() };
+    let bench = Bench::new(Grants::All(grants));
+    let play = bench.play("wasi_http_left_behind", json!({"url": server.url, "ms": 500})).await;
+    play.session.set_var("BASE_URL", &server.url);
+    assert_eq!(play.to_end(&bench.runtime).await.output(), json!(500));
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn redirects_are_answers_and_not_followed() {
     let server = Server::answering(
         "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/latest\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",

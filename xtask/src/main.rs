@@ -4,6 +4,7 @@
 mod bench;
 mod guests;
 mod plan;
+mod powercut;
 mod shell;
 mod suite;
 mod tools;
@@ -33,6 +34,14 @@ enum Verb {
     Ci,
     /// Build the example workflows and the test fixtures to components
     Guests,
+    /// Cut the power of a store at recorded moments, and check what is left
+    Powercut(powercut::Cuts),
+    /// Kill a store by kill -9 at changes of its files, and check what is left
+    Kills(powercut::Kills),
+    /// Damage files of a store, each kind in each way
+    Flips(powercut::Count),
+    /// Let writes and syncs of a store fail, fill its disk, freeze it
+    Faults(powercut::Count),
     /// Measure the host on this machine; `cargo xtask bench -- --help` tells the flags
     Bench {
         /// For the bench itself
@@ -58,6 +67,10 @@ fn main() -> ExitCode {
             .and_then(|shell| suite::test(&shell, test.quick, test.keep_going)),
         Verb::Ci => Shell::new(true).and_then(|shell| suite::test(&shell, false, false)),
         Verb::Guests => Shell::new(false).and_then(|shell| guests::build(&shell)),
+        Verb::Powercut(cuts) => Shell::new(false).and_then(|shell| powercut::cuts(&shell, cuts)),
+        Verb::Kills(kills) => Shell::new(false).and_then(|shell| powercut::kills(&shell, kills)),
+        Verb::Flips(flips) => Shell::new(false).and_then(|shell| powercut::flips(&shell, flips)),
+        Verb::Faults(faults) => Shell::new(false).and_then(|shell| powercut::faults(&shell, faults)),
         Verb::Bench { arguments } => Shell::new(false).and_then(|shell| bench::run(&shell, &arguments)),
     };
     match result {

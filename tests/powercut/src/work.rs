@@ -66,7 +66,7 @@ async fn live(dir: &Path, acks: &Path, life: &Life) -> Result<()> {
     acks.say(&format!("l {}", lease.epoch));
     let lanes = (0..4).map(|lane| tokio::spawn(take_in(Arc::clone(&store), Arc::clone(&acks), life.clone(), lane)));
     let lanes: Vec<_> = lanes.collect();
-    let worked = advance_all(&*store, &acks, lease, life).await;
+    let worked = advance_all(&store, &acks, lease, life).await;
     let mut done = Vec::new();
     for lane in lanes {
         done.push(lane.await?);

@@ -30,7 +30,8 @@ pub(crate) async fn run(flags: Serve) -> Result<()> {
         None => Arc::new(SystemClock),
     };
     let grants = listed(&config)?;
-    let plan = Plan { config, grants, sources, reenters: false, timers, more: no_more, nav: Vec::new(), emulators: None };
+    let plan =
+        Plan { config, grants, sources, reenters: false, timers, more: no_more, nav: Vec::new(), emulators: None };
     Service::start(plan).await?.run().await
 }
 

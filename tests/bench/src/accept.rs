@@ -8,31 +8,57 @@ use serde_json::json;
 use stepwell_harness::{Connection, Delivery, Host};
 use tokio::task::JoinSet;
 
-use crate::disk::count;
+use crate::cost::{Meter, Spent};
+use crate::disk::{Raw, count};
 use crate::latency::Latency;
-use crate::process;
+use crate::report::Report;
+use crate::table::Table;
 
+const ABOUT: (&str, &str) = (
+    "Events accepted: signed webhooks that start no run; from the request to the 202",
+    "of raw: events/s as a multiple of what one writer writes and syncs on this disk, one kilobyte after the other.",
+);
 /// Before anything counts.
 const WARM_UP: Duration = Duration::from_millis(500);
 
 /// What was measured.
 #[derive(Debug)]
-pub(crate) struct Accepted {
-    pub(crate) per_second: f64,
-    pub(crate) latency: Latency,
-    pub(crate) cpu_us: f64,
+struct Accepted {
+    latency: Latency,
+    spent: Spent,
+}
+
+/// A row for each number in flight.
+pub(crate) async fn table(report: &mut Report, in_flight: &[usize], (length, raw): (Duration, &Raw)) -> Result<()> {
+    let heads = ["in flight", "events/s", "p50 ms", "p99 ms", "of raw"];
+    let spent = ["host CPU us/event", "syncs/event", "written kB/event"];
+    let mut table = Table::new(&[&heads[..], &spent].concat());
+    let mut host = crate::host(&[])?;
+    for in_flight in in_flight {
+        host.start().await?;
+        let Accepted { latency, spent } = measure(&mut host, *in_flight, length).await?;
+        let per_second = count(latency.len()) / spent.took.as_secs_f64();
+        let cells = [
+            in_flight.to_string(),
+            format!("{per_second:.0}"),
+            latency.millis(50),
+            latency.millis(99),
+            format!("{:.2}", per_second / raw.per_second),
+        ];
+        table.row(cells.into_iter().chain(spent.each(count(latency.len()))).collect());
+        host.stop().await?;
+    }
+    report.table("accept", ABOUT, &table);
+    Ok(())
 }
 
 /// As many senders as are in flight, each of which sends its next when it was answered.
-pub(crate) async fn measure(host: &mut Host, in_flight: usize, length: Duration) -> Result<Accepted> {
-    let id = host.process()?.id();
+async fn measure(host: &mut Host, in_flight: usize, length: Duration) -> Result<Accepted> {
     let intake = host.intake()?;
     all(intake, in_flight, ("warm", WARM_UP)).await?;
-    let (cpu, from) = (process::cpu(id)?, Instant::now());
+    let meter = Meter::start(host)?;
     let latency = all(intake, in_flight, ("bench", length)).await?;
-    let (cpu, took) = (process::cpu(id)?.saturating_sub(cpu), from.elapsed());
-    let events = count(latency.len());
-    Ok(Accepted { per_second: events / took.as_secs_f64(), cpu_us: cpu.as_secs_f64() * 1e6 / events, latency })
+    Ok(Accepted { latency, spent: meter.end()? })
 }
 
 async fn all(intake: SocketAddr, in_flight: usize, (name, length): (&'static str, Duration)) -> Result<Latency> {

@@ -4,26 +4,30 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::Result;
-use stepwell_harness::{Host, binary};
+use stepwell_harness::{Home, binary};
 
 use crate::disk::Raw;
-use crate::table::say;
+use crate::report::Report;
 
 /// Tells of the machine, its disk and its other load.
-pub(crate) fn tell(host: &Host, raw: &Raw) -> Result<()> {
+pub(crate) fn tell(report: &mut Report, home: &Home, raw: &Raw) -> Result<()> {
     let processors = std::thread::available_parallelism()?;
-    say(&format!("processor   {processors} x {}", processor()));
-    say(&format!("kernel      {}", read("/proc/sys/kernel/osrelease")));
-    say(&format!("load        {} (1, 5 and 15 minutes before: others share this machine if it is above 0.5)", load()));
-    say(&format!("data        {} on {}", host.home.path().display(), filesystem(host)));
-    say(&format!(
-        "disk        1 kB written and fdatasync: p5 {} ms, p50 {} ms, p99 {} ms, {:.0} a second",
-        raw.latency.millis(5),
-        raw.latency.millis(50),
-        raw.latency.millis(99),
-        raw.per_second
-    ));
-    say(&format!("host        {}", version()?));
+    report.fact("processor", format!("{processors} x {}", processor()));
+    report.fact("kernel", read("/proc/sys/kernel/osrelease"));
+    report
+        .fact("load", format!("{} (1, 5 and 15 minutes before: others share this machine if it is above 0.5)", load()));
+    report.fact("data", format!("{} on {}", home.path().display(), filesystem(home)));
+    report.fact(
+        "disk",
+        format!(
+            "1 kB written and fdatasync: p5 {} ms, p50 {} ms, p99 {} ms, {:.0} a second",
+            raw.latency.millis(5),
+            raw.latency.millis(50),
+            raw.latency.millis(99),
+            raw.per_second
+        ),
+    );
+    report.fact("host", version()?);
     Ok(())
 }
 
@@ -33,12 +37,13 @@ fn processor() -> String {
     name.unwrap_or("of unknown make").to_owned()
 }
 
-fn load() -> String {
+/// The load average.
+pub(crate) fn load() -> String {
     read("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
-fn filesystem(host: &Host) -> String {
-    let output = Command::new("stat").args(["--file-system", "--format=%T"]).arg(host.home.path()).output();
+fn filesystem(home: &Home) -> String {
+    let output = Command::new("stat").args(["--file-system", "--format=%T"]).arg(home.path()).output();
     output.map_or_else(
         |_| "an unknown file system".to_owned(),
         |out| String::from_utf8_lossy(&out.stdout).trim().to_owned(),

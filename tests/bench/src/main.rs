@@ -1,46 +1,77 @@
-//! What the host does in a second, and what that costs: events accepted, and runs of three steps completed
-//! durably, each event coming in by HTTP. Prints tables; judges nothing, and no test waits for it.
+//! What the host does, and what that costs: events accepted, runs completed, runs asleep, sleeps that end,
+//! restarts. Prints tables; judges nothing, and no test waits for it.
 //!
 //! The load generator is bounded, runs beside the host and takes part of the same processors; the figures
-//! of processor time are the host's alone. Everything is in the host's default configuration.
+//! of processor time are the host's alone. Everything is in the host's default configuration. Each workload
+//! stops by itself: it has a number of runs or a length, and no wait outlives a standstill of 30 seconds.
 
 mod accept;
+mod asleep;
+mod client;
+mod cost;
 mod disk;
+mod late;
 mod latency;
+mod limit;
 mod machine;
+mod memory;
+mod overdue;
 mod process;
+mod report;
 mod runs;
+mod steps;
 mod syncs;
 mod table;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::Parser;
-use stepwell_harness::{Config, Host, guest};
+use clap::{Parser, ValueEnum};
+use stepwell_harness::{Config, Home, Host, guest};
 
-use crate::table::Table;
+use crate::report::Report;
 
 /// Measure the host on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench", max_term_width = 100)]
 struct Arguments {
     /// How many are in flight at once, one measurement each
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 64, 256])]
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 64, 256, 512])]
     in_flight: Vec<usize>,
-    /// How long each measurement takes, in seconds
+    /// How long each measurement of events and runs takes, in seconds
     #[arg(long, default_value_t = 5)]
     seconds: u64,
-    /// Measure this alone
-    #[arg(long, value_enum)]
-    only: Option<Only>,
+    /// How many sleep for a day, one measurement each (1,000,000 take minutes)
+    #[arg(long, value_delimiter = ',', default_values_t = [20_000])]
+    asleep: Vec<usize>,
+    /// Measure these alone
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Workload>,
+    /// Write everything to this file as JSON, too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Only {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Workload {
+    /// Events that start nothing
     Accept,
+    /// Runs of three steps
     Runs,
+    /// Memory and disk, idle and after 20,000 runs
+    Memory,
+    /// Runs that sleep for a day, and a restart with them
+    Asleep,
+    /// How late sleeps wake
+    Late,
+    /// 2,000 sleeps that are overdue at the start
+    Overdue,
+    /// 20 runs of 100 ms, two at once
+    Limit,
+    /// A run of 500 steps
+    Steps,
 }
 
 fn main() -> ExitCode {
@@ -57,69 +88,38 @@ fn main() -> ExitCode {
 }
 
 async fn measure(arguments: &Arguments) -> Result<()> {
-    let mut host = Host::new(Config::new())?;
-    let raw = disk::measure(host.home.path())?;
-    machine::tell(&host, &raw)?;
-    host.home.put_plugin("three-steps", &guest("three-steps")?)?;
+    let mut report = Report::default();
+    let home = Home::new()?;
+    let raw = disk::measure(home.path())?;
+    machine::tell(&mut report, &home, &raw)?;
+    for workload in Workload::value_variants() {
+        if arguments.only.is_empty() || arguments.only.contains(workload) {
+            one(*workload, (arguments, &raw), &mut report).await.with_context(|| format!("workload {workload:?}"))?;
+        }
+    }
+    report.fact("load after", machine::load());
+    arguments.json.as_deref().map_or(Ok(()), |file| report.write(file))
+}
+
+async fn one(workload: Workload, (arguments, raw): (&Arguments, &disk::Raw), report: &mut Report) -> Result<()> {
     let length = Duration::from_secs(arguments.seconds);
-    if arguments.only != Some(Only::Runs) {
-        accept(&mut host, arguments, &raw, length).await?;
+    match workload {
+        Workload::Accept => accept::table(report, &arguments.in_flight, (length, raw)).await,
+        Workload::Runs => runs::table(report, &arguments.in_flight, length).await,
+        Workload::Memory => memory::measure(report).await,
+        Workload::Asleep => asleep::measure(report, &arguments.asleep).await,
+        Workload::Late => late::measure(report).await,
+        Workload::Overdue => overdue::measure(report).await,
+        Workload::Limit => limit::measure(report).await,
+        Workload::Steps => steps::measure(report).await,
     }
-    if arguments.only != Some(Only::Accept) {
-        runs(&mut host, arguments, length).await?;
-    }
-    Ok(())
 }
 
-/// Events that start nothing, as signed webhooks.
-async fn accept(host: &mut Host, arguments: &Arguments, raw: &disk::Raw, length: Duration) -> Result<()> {
-    table::say("\nEvents accepted: signed webhooks that start no run; from the request to the 202\n");
-    let mut table = Table::new(&["in flight", "events/s", "p50 ms", "p99 ms", "host CPU us/event", "of raw"]);
-    for in_flight in &arguments.in_flight {
-        host.start().await?;
-        let found = accept::measure(host, *in_flight, length).await?;
-        table.row(vec![
-            in_flight.to_string(),
-            format!("{:.0}", found.per_second),
-            found.latency.millis(50),
-            found.latency.millis(99),
-            format!("{:.0}", found.cpu_us),
-            format!("{:.2}", found.per_second / raw.per_second),
-        ]);
-        host.stop().await?;
+/// A host that was not started yet, with nothing stored and these fixtures in service.
+fn host(plugins: &[&str]) -> Result<Host> {
+    let host = Host::new(Config::new())?;
+    for name in plugins {
+        host.home.put_plugin(name, &guest(name)?)?;
     }
-    table.print();
-    table::say(
-        "of raw: events/s as a multiple of what one writer writes and syncs on this disk, one kilobyte after the other",
-    );
-    Ok(())
-}
-
-async fn runs(host: &mut Host, arguments: &Arguments, length: Duration) -> Result<()> {
-    table::say("\nRuns of three steps: an event by POST /api/v1/events, until the API shows its run completed\n");
-    let heads = ["in flight", "runs/s", "p50 ms", "p99 ms", "host CPU us/run", "syncs/run", "RSS MB", "disk kB/run"];
-    let mut table = Table::new(&heads);
-    let mut why = None;
-    for in_flight in &arguments.in_flight {
-        host.start().await?;
-        let found = runs::measure(host, *in_flight, length).await?;
-        why = found.syncs.as_ref().err().cloned().or(why);
-        table.row(vec![
-            in_flight.to_string(),
-            format!("{:.0}", found.per_second),
-            found.latency.millis(50),
-            found.latency.millis(99),
-            format!("{:.0}", found.cpu_us),
-            found.syncs.map_or_else(|_| "-".to_owned(), |syncs| format!("{syncs:.2}")),
-            format!("{:.0}", found.rss_mb),
-            format!("{:.1}", found.disk_kb),
-        ]);
-        host.stop().await?;
-    }
-    table.print();
-    table::say(runs::WHAT);
-    if let Some(why) = why {
-        table::say(&format!("syncs/run: not measured: {why}"));
-    }
-    Ok(())
+    Ok(host)
 }

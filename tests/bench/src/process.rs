@@ -1,4 +1,4 @@
-//! What the host's process has used, from `/proc`.
+//! What the host's process has used, from `/proc`, and what its data directory takes.
 
 use std::fs;
 use std::path::Path;
@@ -19,21 +19,78 @@ pub(crate) fn cpu(id: u32) -> Result<Duration> {
     Ok(Duration::from_millis(ticks * TICK_MS))
 }
 
-/// Resident memory in megabytes.
-pub(crate) fn rss_mb(id: u32) -> Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{id}/status")).context("the host has ended")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
-    let kb: u32 = line.trim().trim_end_matches(" kB").parse().context("VmRSS")?;
-    Ok(f64::from(kb) / 1e3)
+/// Kilobytes that it has caused to be written to the disk so far.
+pub(crate) fn written_kb(id: u32) -> Result<f64> {
+    let io = fs::read_to_string(format!("/proc/{id}/io")).context("the host has ended")?;
+    Ok(field(&io, "write_bytes:")? / 1e3)
 }
 
-/// What a directory takes on disk, in kilobytes.
+/// Memory in megabytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    /// Resident, with the pages of the binary that were touched.
+    pub(crate) rss: f64,
+    /// Of that, what is backed by no file: heaps and stacks.
+    pub(crate) anon: f64,
+    /// The most that was resident.
+    pub(crate) peak: f64,
+}
+
+impl Memory {
+    /// What heads its three columns.
+    pub(crate) const HEADS: [&str; 3] = ["RSS MB", "anon MB", "peak MB"];
+
+    pub(crate) fn of(id: u32) -> Result<Self> {
+        let status = fs::read_to_string(format!("/proc/{id}/status")).context("the host has ended")?;
+        let mb = |name: &str| field(&status, name).map(|kib| kib * 1024.0 / 1e6);
+        Ok(Self { rss: mb("VmRSS:")?, anon: mb("RssAnon:")?, peak: mb("VmHWM:")? })
+    }
+
+    pub(crate) fn cells(self) -> [String; 3] {
+        [self.rss, self.anon, self.peak].map(|mb| format!("{mb:.0}"))
+    }
+}
+
+fn field(text: &str, name: &str) -> Result<f64> {
+    let number = text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok());
+    number.with_context(|| format!("/proc shows no {name}"))
+}
+
+/// What the parts of a data directory take, in kilobytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Disk {
+    pub(crate) log: f64,
+    /// Live data.
+    pub(crate) sled: f64,
+    pub(crate) snapshots: f64,
+}
+
+impl Disk {
+    pub(crate) fn of(data: &Path) -> Result<Self> {
+        let part = |name: &str| match data.join(name) {
+            dir if dir.is_dir() => disk_kb(&dir),
+            _ => Ok(0.0),
+        };
+        Ok(Self { log: part("log")?, sled: part("sled")?, snapshots: part("snapshots")? })
+    }
+
+    /// What was added since `before`, for each of so many.
+    pub(crate) fn each(self, before: Self, of: f64) -> [String; 3] {
+        let each = [self.sled - before.sled, self.log - before.log, self.snapshots - before.snapshots];
+        each.map(|kb| format!("{:.2}", kb / of))
+    }
+
+    /// What heads the columns of [`Disk::each`].
+    pub(crate) const HEADS: [&str; 3] = ["live kB/run", "log kB/run", "snapshots kB/run"];
+}
+
+/// What a directory takes on disk, in kilobytes. Files may go while it is looked at.
 pub(crate) fn disk_kb(dir: &Path) -> Result<f64> {
     use std::os::unix::fs::MetadataExt;
     let mut kb = 0.0;
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        let meta = entry.metadata()?;
+        let Ok(meta) = entry.metadata() else { continue };
         kb += if meta.is_dir() {
             disk_kb(&entry.path())?
         } else {

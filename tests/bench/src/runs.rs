@@ -6,23 +6,25 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::json;
 use stepwell_harness::{Api, Connection, Host, Request, pause};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::client::data;
+use crate::cost::{Meter, Spent};
 use crate::disk::count;
 use crate::latency::Latency;
-use crate::process;
-use crate::syncs::Syncs;
+use crate::process::{self, Memory};
+use crate::report::Report;
+use crate::table::Table;
 
-/// What stands below the table.
-pub(crate) const WHAT: &str = "\
+const TITLE: &str = "Runs of three steps: an event by POST /api/v1/events, until the API shows its run completed";
+const BELOW: &str = "\
 runs/s: by GET /api/v1/stats, which counts what is durable, every 2 ms; as many events are sent as runs end.
 p50, p99: of a sample (every run at 1 in flight, every 50th otherwise) whose run was asked for until it was shown
 completed, every 0.3 ms at 1 in flight and every millisecond otherwise: up to that much of it is the asking's.
 host CPU: of the host's process alone, all of these requests included, which at 1 in flight are most of it.
-syncs: fdatasync and fsync. disk: what the data directory has grown by.";
+syncs: fdatasync and fsync. written: what the kernel counts for the process. disk: what the data directory has grown by.";
 
 /// Connections that send events: the API takes 256 from one peer, and others are needed to look.
 const SENDERS_MAX: usize = 200;
@@ -39,14 +41,39 @@ const RUN_MAX: Duration = Duration::from_secs(30);
 
 /// What was measured.
 #[derive(Debug)]
-pub(crate) struct Completed {
-    pub(crate) per_second: f64,
-    pub(crate) latency: Latency,
-    pub(crate) cpu_us: f64,
-    /// Per run, or why not.
-    pub(crate) syncs: Result<f64, String>,
-    pub(crate) rss_mb: f64,
-    pub(crate) disk_kb: f64,
+struct Completed {
+    runs: f64,
+    latency: Latency,
+    spent: Spent,
+    memory: Memory,
+    disk_kb: f64,
+}
+
+/// A row for each number in flight.
+pub(crate) async fn table(report: &mut Report, in_flight: &[usize], length: Duration) -> Result<()> {
+    let heads: Vec<&str> = ["in flight", "runs/s", "p50 ms", "p99 ms"]
+        .into_iter()
+        .chain(Spent::HEADS)
+        .chain(["disk kB/run"])
+        .chain(Memory::HEADS)
+        .collect();
+    let mut table = Table::new(&heads);
+    let mut host = crate::host(&["three-steps"])?;
+    let mut why = None;
+    for in_flight in in_flight {
+        host.start().await?;
+        let found = measure(&mut host, *in_flight, length).await?;
+        why = why.or(found.spent.why());
+        let per_second = format!("{:.0}", found.runs / found.spent.took.as_secs_f64());
+        let cells = [in_flight.to_string(), per_second, found.latency.millis(50), found.latency.millis(99)];
+        let disk = [format!("{:.1}", found.disk_kb)];
+        let spent = found.spent.each(found.runs);
+        table.row(cells.into_iter().chain(spent).chain(disk).chain(found.memory.cells()).collect());
+        host.stop().await?;
+    }
+    let below = [BELOW.to_owned()].into_iter().chain(why).collect::<Vec<_>>().join("\n");
+    report.table("runs", (TITLE, &below), &table);
+    Ok(())
 }
 
 /// What the senders share.
@@ -60,7 +87,7 @@ struct Window {
     sample_of: usize,
 }
 
-pub(crate) async fn measure(host: &mut Host, in_flight: usize, length: Duration) -> Result<Completed> {
+async fn measure(host: &mut Host, in_flight: usize, length: Duration) -> Result<Completed> {
     let admin = host.api()?.0;
     let disk_kb = process::disk_kb(&host.data_dir())?;
     let window = Arc::new(Window {
@@ -88,21 +115,16 @@ pub(crate) async fn measure(host: &mut Host, in_flight: usize, length: Duration)
 
 /// The measured part, between the warm-up and the end.
 async fn looked(host: &mut Host, looking: &mut Looking, (length, disk_kb): (Duration, f64)) -> Result<Completed> {
-    let id = host.process()?.id();
-    let syncs = Syncs::start(id, host.home.path().join("perf"));
-    let (cpu, from, before) = (process::cpu(id)?, Instant::now(), looking.completed);
-    looking.until(from + length).await?;
-    let (cpu, took) = (process::cpu(id)?.saturating_sub(cpu), from.elapsed());
-    let syncs = syncs.and_then(Syncs::end);
-    let runs = count(looking.completed.saturating_sub(before));
-    let data = host.data_dir();
+    let (meter, before) = (Meter::start(host)?, looking.completed);
+    looking.until(Instant::now() + length).await?;
+    let spent = meter.end()?;
+    let disk_kb = process::disk_kb(&host.data_dir())? - disk_kb;
     Ok(Completed {
-        per_second: runs / took.as_secs_f64(),
+        runs: count(looking.completed.saturating_sub(before)),
         latency: Latency::default(),
-        cpu_us: cpu.as_secs_f64() * 1e6 / runs,
-        syncs: syncs.map(|syncs| f64::from(syncs) / runs),
-        rss_mb: process::rss_mb(id)?,
-        disk_kb: (process::disk_kb(&data)? - disk_kb) / count(looking.completed.saturating_sub(looking.at_first)),
+        spent,
+        memory: Memory::of(host.process()?.id())?,
+        disk_kb: disk_kb / count(looking.completed.saturating_sub(looking.at_first)),
     })
 }
 
@@ -142,7 +164,7 @@ async fn completed(connection: &mut Connection) -> Result<usize> {
 /// Sends events as the window allows, and follows every so manieth run to its end.
 async fn send(window: Arc<Window>) -> Result<Latency> {
     let mut connection = Connection::open(window.admin).await?;
-    let request = Api::event("test/three-steps", &json!({}), None);
+    let request = Api::event("test/three-steps", &data("n", 0), None);
     let mut latency = Latency::default();
     loop {
         window.free.acquire().await.context("the window is closed")?.forget();

@@ -191,7 +191,7 @@ fn insert(table: &mut Table, key: &str, value: Value) {
     }
 }
 
-const SECTIONS: &[&str] = &["host", "store", "plugins", "sources", "grants", "limits"];
+const SECTIONS: &[&str] = &["host", "store", "plugins", "sources", "grants", "limits", "retention"];
 const SOURCE_KEYS: &[&str] = &["kind", "prefix", "secrets"];
 const GRANT_KEYS: &[&str] = &["hosts", "rate", "secrets", "vars", "allow_private"];
 
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_wrong_value_is_said_with_its_key_and_who_gave_it() {
-        let cases: [Case; 10] = [
+        let cases: [Case; 13] = [
             ("[host]\nlisten = \"nowhere\"", &[], &["stepwell.toml: host.listen is wrong", "socket address"]),
             ("[limits]\nactivations = -1", &[], &["stepwell.toml: limits.activations is wrong"]),
             ("", &[("STEPWELL_LIMITS__ACTIVATIONS", "lots")], &["STEPWELL_LIMITS__ACTIVATIONS: limits.activations is"]),
@@ -300,6 +300,13 @@ mod tests {
             ("[limits]\nactivations = 0", &[], &["limits.activations is 0", "from 1 to"]),
             ("[limits]\nguest_memory_mib = 5000", &[], &["limits.guest_memory_mib is 5000", "to 4096"]),
             ("[limits]\nactivation_cpu_ms = 0", &[], &["limits.activation_cpu_ms is 0"]),
+            ("[retention]\nfailed = \"soon\"", &[], &["stepwell.toml: retention.failed is wrong", "\"30d\""]),
+            (
+                "[retention.events]\n\"a/*\" = \"1s\"",
+                &[],
+                &["stepwell.toml: retention.events is wrong", "\"a/*\": 1s is"],
+            ),
+            ("", &[("STEPWELL_RETENTION__EVENTS", "7")], &["STEPWELL_RETENTION__EVENTS: retention.events is wrong"]),
             ("[store]\ncache_mib = 257", &[], &["store.cache_mib is 257", "to 256"]),
         ];
         for (file, env, expected) in cases {

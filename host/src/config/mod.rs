@@ -4,6 +4,7 @@
 
 mod bounds;
 mod layers;
+mod retention;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) grants: BTreeMap<String, Grant>,
     pub(crate) limits: Limits,
+    pub(crate) retention: retention::Retention,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -105,7 +105,8 @@ impl Service {
             witness: Arc::new(InFlight::open(&host.data_dir).context("the in-flight file cannot be opened")?),
         };
         let activations_max = plan.config.limits.activations;
-        let settings = stepwell_engine::Settings { activations_max, reenters: plan.reenters };
+        let retention = Some(stepwell_store::Retention::from(&plan.config.retention));
+        let settings = stepwell_engine::Settings { activations_max, reenters: plan.reenters, retention };
         let (engine, handle) = Engine::start(ports, settings).await.context("the engine cannot start")?;
         let ingress = stepwell_ingress::State::new(handle.clone(), Arc::new(SystemClock), plan.sources)
             .context("the configuration of webhook sources is wrong")?;

@@ -3,28 +3,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stepwell_store::Error as StoreError;
+use stepwell_store::{Error as StoreError, Retention};
 use tokio::task::JoinHandle;
 use tracing::warn;
 
 use crate::handle::Handle;
 use crate::limits::ACTIVATIONS_MAX_DEFAULT;
+use crate::retention::keep_pruning;
 use crate::scheduler::Scheduler;
 use crate::shared::{Phase, Ports, Shared};
 
 /// What may be configured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Runs executed at once over all workflows.
     pub activations_max: usize,
     /// Whether a workflow is begun anew after each step, so that what differs in a replay shows at once and not
     /// after the first long sleep. For development.
     pub reenters: bool,
+    /// How long what is over is kept. None deletes nothing.
+    pub retention: Option<Retention>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { activations_max: ACTIVATIONS_MAX_DEFAULT, reenters: false }
+        Self { activations_max: ACTIVATIONS_MAX_DEFAULT, reenters: false, retention: None }
     }
 }
 
@@ -33,6 +36,7 @@ impl Default for Settings {
 pub struct Engine {
     shared: Arc<Shared>,
     scheduler: JoinHandle<()>,
+    pruning: Option<JoinHandle<()>>,
 }
 
 impl Engine {
@@ -44,8 +48,9 @@ impl Engine {
         absolve_parked(&shared).await?;
         let scheduler = Scheduler::new(Arc::clone(&shared), lease, settings.activations_max);
         let scheduler = tokio::spawn(scheduler.run());
+        let pruning = settings.retention.map(|retention| tokio::spawn(keep_pruning(Arc::clone(&shared), retention)));
         let handle = Handle::new(Arc::clone(&shared));
-        Ok((Self { shared, scheduler }, handle))
+        Ok((Self { shared, scheduler, pruning }, handle))
     }
 
     /// Takes events in and executes runs from now on.
@@ -79,13 +84,21 @@ impl Engine {
             !broken
         });
         tokio::select! {
-            _ = &mut self.scheduler => {}
+            () = ended(&mut self.scheduler, self.pruning.as_mut()) => {}
             () = self.shared.clock.pause(limit) => {
                 let active = self.shared.active.executing().len();
                 warn!(active, "runs are still being executed; they are run again at the next start");
                 self.shared.active.acquit();
             }
         }
+    }
+}
+
+/// Resolves once both have ended. What they panicked with is told.
+async fn ended(scheduler: &mut JoinHandle<()>, pruning: Option<&mut JoinHandle<()>>) {
+    let _ = scheduler.await;
+    if let Some(pruning) = pruning {
+        let _ = pruning.await;
     }
 }
 
@@ -109,5 +122,6 @@ async fn absolve_parked(shared: &Shared) -> Result<(), StoreError> {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.scheduler.abort();
+        self.pruning.iter().for_each(JoinHandle::abort);
     }
 }

@@ -18,3 +18,11 @@ pub const GATHERING_MAX: Duration = Duration::from_millis(2);
 /// How long the store may take for an answer before it counts as failed: four times what a sender waits for its
 /// own (15 s), and more than a disk takes that comes back.
 pub const STORE_SILENT_MAX: Duration = Duration::from_secs(60);
+/// How often it is looked for what has been over for long enough.
+pub const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// Runs and events that are deleted at once.
+pub const PRUNE_MAX: usize = 64;
+/// The pause after that at least: 64 / 10 ms are 6,400 a second, more than come with one disk's syncs.
+pub const PRUNE_PAUSE_MIN: Duration = Duration::from_millis(10);
+/// How many times as long as it took: the store is asked for a fifth of the time at most.
+pub const PRUNE_PAUSE_TIMES: u32 = 4;

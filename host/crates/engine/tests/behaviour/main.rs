@@ -12,6 +12,7 @@ mod behind;
 mod bench;
 mod durability;
 mod people;
+mod retention;
 mod runs;
 mod suspects;
 mod timers;

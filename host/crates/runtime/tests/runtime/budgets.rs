@@ -94,6 +94,22 @@ async fn growth_that_a_memory_itself_forbids_is_not_counted() {
 }
 
 #[tokio::test]
+async fn what_one_guest_wrote_no_other_reads() {
+    let bench = Bench::with(Grants::default(), |settings| settings.activations_max = 1);
+    // Traps unless its memory of 16 pages is empty behind its description, then fills it up.
+    let looks = "(func $look (local $at i32)
+        (local.set $at (i32.const 4096))
+        (loop $next
+            (if (i64.ne (i64.load (local.get $at)) (i64.const 0)) (then unreachable))
+            (i64.store (local.get $at) (i64.const -1))
+            (local.set $at (i32.add (local.get $at) (i32.const 8)))
+            (br_if $next (i32.lt_u (local.get $at) (i32.const 1048576))))) (start $look)";
+    for n in 0..20 {
+        bench.runtime.load(describing(&workflow(&format!("looks-{n}")), "16", looks).into()).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn memories_together_have_one_bound() {
     let bench = Bench::new(Grants::default());
     for (more, expected) in [

@@ -16,7 +16,7 @@ use tracing::{Instrument, debug, error, info, info_span};
 use crate::active::Executing;
 use crate::executor::{Activation, Calls, Exit, Stopped};
 use crate::session::{Over, Session};
-use crate::shared::Shared;
+use crate::shared::{Phase, Shared};
 
 /// Takes a claimed run through one activation.
 pub(crate) async fn activate(shared: Arc<Shared>, lease: Lease, claimed: Claimed, executing: Executing) {
@@ -38,7 +38,10 @@ pub(crate) async fn activate(shared: Arc<Shared>, lease: Lease, claimed: Claimed
     .instrument(span)
     .await;
     drop(executing);
-    shared.changed(run);
+    // A store that failed has kept nothing that is worth a look.
+    if !matches!(*shared.phase.borrow(), Phase::Broken(_)) {
+        shared.changed(run);
+    }
 }
 
 async fn drive(

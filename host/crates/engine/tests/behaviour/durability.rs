@@ -112,6 +112,24 @@ async fn a_store_that_cannot_keep_is_said_and_nothing_more_is_taken_in() {
 }
 
 #[tokio::test]
+async fn no_hint_tells_of_a_run_that_the_store_did_not_keep() {
+    let store = Arc::new(FaultStore::over(MemoryStore::new()));
+    let executor = ScriptedExecutor::new().on("a", |_, _| async { Ok(Ok(json("1"))) });
+    let bench = Bench::on(Arc::<FaultStore<MemoryStore>>::clone(&store), executor).await;
+    bench.register(plugin("p", &[("a", &["e"])])).await;
+    let mut changes = bench.handle.changes();
+    store.inner().hold_syncs();
+    // The event is the first one, what its run writes the second.
+    store.fail_submit(2);
+    let handle = bench.handle.clone();
+    let waits = tokio::spawn(async move { handle.ingest(draft("e")).await });
+    patiently(bench.engine.broken()).await;
+    patiently(bench.engine.stop(DAY)).await;
+    assert!(changes.try_recv().is_err(), "nothing of the run is durable");
+    waits.abort();
+}
+
+#[tokio::test]
 async fn what_is_damaged_in_the_store_is_refused_and_nothing_else_is() {
     let store = Arc::new(FaultStore::over(MemoryStore::new()));
     let executor = ScriptedExecutor::new().on("a", |_, calls| async move {

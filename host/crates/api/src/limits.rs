@@ -15,8 +15,16 @@ pub const INGESTS_AT_ONCE: usize = stepwell_engine::limits::INGESTS_IN_FLIGHT_MA
 pub const PAGE_DEFAULT: usize = 50;
 /// Pages of the store that are read to fill one page, where a filter sees what the store does not.
 pub const READS_MAX: usize = 8;
-/// An output that a list shows; a longer one is left to the run itself. 200 rows hold 3 MiB at most.
+/// An output of a run, or what the source adds to an event, that a list shows; a longer one is left to the run or
+/// event itself. 200 rows hold 3 MiB at most.
 pub const LISTED_OUTPUT_BYTES_MAX: usize = 16 << 10;
+/// What a list answers: beyond this its page ends, and a cursor leads on. Forty runs with the largest errors there
+/// are (72 KiB), or eight entries of a journal with the largest outputs, and in any case one row.
+pub const LIST_BYTES_MAX: usize = 8 << 20;
+/// An event's `v` as it is posted, bytes.
+pub const VERSION_BYTES_MAX: usize = 256;
+/// What is read of a backup at once, on its way out.
+pub const BACKUP_CHUNK_BYTES: usize = 64 << 10;
 /// A query parameter's or form field's value, save for a payload.
 pub const VALUE_BYTES_MAX: usize = 512;
 /// Statuses, names and the like in one repeated parameter.

@@ -4,6 +4,7 @@
 //! happen goes out as data.
 
 pub mod digest;
+pub mod direction;
 pub mod duration;
 pub mod event;
 pub mod execution;

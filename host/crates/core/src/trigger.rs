@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::direction::turns_text;
 use crate::limits::EVENT_NAME_BYTES_MAX;
 
 /// An event's exact name, or a prefix of it before `*` that ends in `/` or `.`: `clerk/user.*`.
@@ -19,7 +20,7 @@ pub enum Pattern {
 pub enum BadPattern {
     #[error("an event's name has 1 to {EVENT_NAME_BYTES_MAX} bytes, this one {0}")]
     Length(usize),
-    #[error("event name {0:?} has a space or control character in it")]
+    #[error("event name {0:?} has a space, a control character or one that turns text around in it")]
     Character(String),
     #[error("in {0:?} a * may only stand at the end, behind / or .")]
     Star(String),
@@ -35,12 +36,13 @@ impl Pattern {
     }
 }
 
-/// Checks an event's name: 1 to 256 bytes without spaces, control characters or `*`.
+/// Checks an event's name: 1 to 256 bytes without spaces, control characters, characters that turn text around,
+/// or `*`.
 pub fn check_event_name(name: &str) -> Result<(), BadPattern> {
     if !(1..=EVENT_NAME_BYTES_MAX).contains(&name.len()) {
         return Err(BadPattern::Length(name.len()));
     }
-    if name.chars().any(|c| c.is_whitespace() || c.is_control()) {
+    if name.chars().any(|c| c.is_whitespace() || c.is_control() || turns_text(c)) {
         return Err(BadPattern::Character(name.to_owned()));
     }
     if name.contains('*') {
@@ -96,6 +98,18 @@ mod tests {
         assert!(matches("clerk/*", "clerk/user.deleted"));
         assert!(!matches("clerk/user.*", "clerk/user."));
         assert!(!matches("clerk/*", "stripe/user.created"));
+    }
+
+    #[test]
+    fn a_name_is_what_it_looks_like() {
+        for name in ["clerk/user\u{202e}detaerc", "a\u{2066}b", "a\u{200f}", "a\u{61c}b", "a\u{a0}b", "a\u{7f}", "a\nb"]
+        {
+            assert!(matches!(check_event_name(name), Err(BadPattern::Character(_))), "{name:?}");
+            assert!(Pattern::try_from(format!("{name}/*")).is_err());
+        }
+        for name in ["clerk/user.created", "laden/bestellung.geöffnet", "حانوت/طلب", "店/注文"] {
+            assert!(check_event_name(name).is_ok(), "{name}");
+        }
     }
 
     #[test]

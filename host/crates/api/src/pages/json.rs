@@ -3,11 +3,12 @@
 use maud::{Markup, html};
 use stepwell_core::Json;
 
+use super::direction::escaped;
 use crate::limits::SHOWN_JSON_BYTES_MAX;
 
 /// A block of JSON. `whole` is where all of it is, for when it is too long to show.
 pub(super) fn block(json: &Json, whole: &str) -> Markup {
-    let mut text = indented(json.as_str());
+    let mut text = escaped(indented(json.as_str()));
     let is_cut = text.len() > SHOWN_JSON_BYTES_MAX;
     text.truncate(text.floor_char_boundary(SHOWN_JSON_BYTES_MAX));
     html! {

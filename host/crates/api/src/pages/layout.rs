@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::response::{Html, IntoResponse, Response};
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::assets;
+use super::{assets, direction};
 
 /// An entry of the navigation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Layout {
 
     /// A whole page that belongs to this entry of the navigation.
     pub fn page_in(&self, section: &str, title: &str, main: Markup) -> Markup {
-        html! {
+        shown(html! {
             (DOCTYPE)
             html lang="en" {
                 (head(title))
@@ -55,7 +55,7 @@ impl Layout {
                     main #main class="wrap" tabindex="-1" { (main) }
                 }
             }
-        }
+        })
     }
 
     /// A page without navigation.
@@ -97,6 +97,11 @@ impl Layout {
             }
         }
     }
+}
+
+/// A whole page, in which no text turns another around.
+fn shown(page: Markup) -> Markup {
+    PreEscaped(direction::shown(page.into_string()))
 }
 
 fn head(title: &str) -> Markup {

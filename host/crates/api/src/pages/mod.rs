@@ -3,6 +3,7 @@
 mod actions;
 mod assets;
 mod axis;
+mod direction;
 mod events;
 mod json;
 mod layout;

@@ -9,7 +9,7 @@ use stepwell_core::event::SOURCE_API;
 use stepwell_core::{Json, Timestamp};
 use stepwell_engine::Draft;
 
-use crate::limits::EVENTS_MAX;
+use crate::limits::{EVENTS_MAX, VERSION_BYTES_MAX};
 use crate::problem::Problem;
 use crate::query::nearest;
 
@@ -123,7 +123,7 @@ impl<'a> Fields<'a> {
         Ok(Draft {
             external_id: text("id", id)?,
             ts: time("ts", ts)?,
-            v: text("v", v)?,
+            v: text("v", v)?.map(version).transpose()?,
             not_before: time("not_before", not_before)?,
             ..Self::draft(name, Json::parse(data.get().to_owned()).map_err(not_json)?)
         })
@@ -156,6 +156,14 @@ impl<'a> Fields<'a> {
         };
         Err(Problem::bad("key_unknown", detail))
     }
+}
+
+fn version(v: String) -> Result<String, Problem> {
+    if v.len() <= VERSION_BYTES_MAX {
+        return Ok(v);
+    }
+    let detail = format!("v has {} bytes, the limit VERSION_BYTES_MAX is {VERSION_BYTES_MAX}", v.len());
+    Err(Problem::bad("event_invalid", detail))
 }
 
 /// A text, or none for `null`.
@@ -215,6 +223,10 @@ mod tests {
             (
                 r#"{"name":"a","data":1,"ts":"noon"}"#,
                 "event_invalid: ts must be milliseconds since 1970 or a time such as 2026-01-31T12:00:00Z",
+            ),
+            (
+                &format!(r#"{{"name":"a","data":1,"v":"{}"}}"#, "1".repeat(257)),
+                "event_invalid: v has 257 bytes, the limit VERSION_BYTES_MAX is 256",
             ),
             ("[1]", "event_invalid: an event is a JSON object with name and data"),
         ] {

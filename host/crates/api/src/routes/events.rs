@@ -20,7 +20,7 @@ use crate::problem::Problem;
 use crate::query::{Id, Params};
 use crate::read::{self, EventQuery, RunQuery};
 use crate::state::App;
-use crate::view::{EventView, List, RunView, listed};
+use crate::view::{self, EventView, List, RunView};
 
 /// What became of one event.
 #[derive(Debug, Serialize)]
@@ -44,14 +44,14 @@ enum Item {
     Refused { error: Value },
 }
 
-/// Asked before a body is read: the host takes events in, and the body calls itself JSON.
+/// Asked before a body is read: the host takes events in and has room for one, and the body calls itself JSON.
 pub(crate) struct Expected;
 
 impl FromRequestParts<App> for Expected {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        app.handle.accepting()?;
+        app.handle.has_room()?;
         let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if kind.eq_ignore_ascii_case("application/json") {
@@ -185,5 +185,5 @@ pub(super) async fn runs(
     app.store.event(id).await?.ok_or_else(|| Problem::no_event(id))?;
     let query = RunQuery { event: Some(id), ..RunQuery::default() };
     let (runs, next) = read::runs(&app, &query, page).await?;
-    Ok(Body(List::new(runs.iter().map(listed).collect(), next)))
+    Ok(Body(view::runs(&runs, next)))
 }

@@ -12,14 +12,14 @@ use crate::problem::Problem;
 use crate::query::{Id, Params};
 use crate::read::{self, RunQuery, Shown, shown_status};
 use crate::state::App;
-use crate::view::{EntryView, List, RunView, listed};
+use crate::view::{self, EntryView, List, RunView, fitting, of_entry};
 
 /// `GET runs`.
 pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<Body<List<RunView>>, Problem> {
     let (query, page) = (RunQuery::read(&mut params)?, params.page()?);
     params.done()?;
     let (runs, next) = read::runs(&app, &query, page).await?;
-    Ok(Body(List::new(runs.iter().map(listed).collect(), next)))
+    Ok(Body(view::runs(&runs, next)))
 }
 
 async fn detail(app: &App, id: RunId) -> Result<(RunDetail, Status), Problem> {
@@ -46,7 +46,8 @@ pub(super) async fn journal(
     params.done()?;
     let (detail, status) = detail(&app, id).await?;
     let skip = after.map_or(0, |after| after.saturating_add(1));
-    let items: Vec<_> = detail.journal.iter().skip(skip).take(limit).collect();
+    let entries = || detail.journal.iter().skip(skip).take(limit);
+    let items: Vec<_> = entries().take(fitting(entries().map(of_entry))).collect();
     let end = skip.saturating_add(items.len());
     let next_cursor = (end < detail.journal.len() && end > 0).then(|| end.saturating_sub(1).to_string());
     let items = items.into_iter().map(|entry| EntryView::of(entry, status)).collect();

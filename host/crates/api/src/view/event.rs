@@ -4,6 +4,7 @@ use serde::Serialize;
 use stepwell_core::{Event, EventId, Json};
 
 use super::At;
+use crate::limits::LISTED_OUTPUT_BYTES_MAX;
 
 /// An event; in a list without its data.
 #[derive(Debug, Serialize)]
@@ -21,7 +22,11 @@ pub(crate) struct EventView {
     redacted: Option<bool>,
     ts: At,
     v: Option<String>,
-    meta: Json,
+    /// Left out of a list where it is long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meta: Option<Json>,
+    /// Bytes of its JSON.
+    meta_size: usize,
     received_at: At,
     not_before: Option<At>,
     depth: u32,
@@ -40,7 +45,8 @@ impl EventView {
             redacted: None,
             ts: At(event.ts),
             v: event.v.clone(),
-            meta: event.meta.clone(),
+            meta: Some(event.meta.clone()).filter(|meta| meta.size() <= LISTED_OUTPUT_BYTES_MAX),
+            meta_size: event.meta.size(),
             received_at: At(event.received_at),
             not_before: event.not_before.map(At),
             depth: event.depth,
@@ -49,6 +55,7 @@ impl EventView {
 
     /// An event with these data, of which parts may be masked.
     pub(crate) fn whole(event: &Event, data: Json, redacted: bool) -> Self {
-        Self { data: Some(data), redacted: Some(redacted), ..Self::listed(event) }
+        let meta = Some(event.meta.clone());
+        Self { data: Some(data), redacted: Some(redacted), meta, ..Self::listed(event) }
     }
 }

@@ -3,6 +3,7 @@
 mod event;
 mod plugin;
 mod run;
+mod size;
 mod step;
 mod time;
 mod workflow;
@@ -14,7 +15,8 @@ use crate::query::cursor_text;
 
 pub(crate) use event::EventView;
 pub(crate) use plugin::{Loaded, PluginJson, RejectionsJson, merged};
-pub(crate) use run::{RunView, listed};
+pub(crate) use run::{RunView, runs};
+pub(crate) use size::{fitting, of_entry};
 pub(crate) use step::{EntryView, StepStatus, StepView};
 pub(crate) use time::At;
 pub(crate) use workflow::{WorkflowView, skipped};

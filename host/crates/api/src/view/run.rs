@@ -3,8 +3,9 @@
 use serde::Serialize;
 use stepwell_core::run::{RunError, State, Status};
 use stepwell_core::{Digest, Entry, EventId, Json, PluginName, RunId, WorkflowId};
+use stepwell_store::Cursor;
 
-use super::{At, StepView};
+use super::{At, List, StepView, size};
 use crate::limits::LISTED_OUTPUT_BYTES_MAX;
 use crate::read::Shown;
 
@@ -85,8 +86,16 @@ impl RunView {
     }
 }
 
+/// A page of runs, as many as fit.
+pub(crate) fn runs(rows: &[Shown], next: Option<Cursor>) -> List<RunView> {
+    let fits = size::fitting(rows.iter().map(size::of_run));
+    let page = rows.get(..fits).unwrap_or(rows);
+    let cut = page.last().filter(|_| page.len() < rows.len()).map(|last| Cursor(*last.run.id.as_bytes()));
+    List::new(page.iter().map(listed).collect(), cut.or(next))
+}
+
 /// A run as a list has it.
-pub(crate) fn listed(shown: &Shown) -> RunView {
+fn listed(shown: &Shown) -> RunView {
     let mut view = RunView::of(shown);
     let is_long = |output: &Option<Json>| output.as_ref().is_some_and(|json| json.size() > LISTED_OUTPUT_BYTES_MAX);
     view.output = view.output.filter(|output| !is_long(output));

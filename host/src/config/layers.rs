@@ -317,12 +317,13 @@ mod tests {
 
     #[test]
     fn flags_are_not_blamed_for_what_the_file_or_the_environment_has_wrong() {
+        type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
         const ADMIN: &[&str] = &["host", "admin_listen"];
         let flags = || vec![(ADMIN, Value::String("127.0.0.1:1".to_owned()), "--admin-listen")];
         let file = "[sources.clerk]\nkind = \"clerk\"\nsecrets = [\"x\"]\n";
         let kind: (&str, &str) = ("STEPWELL_SOURCES__CLERK__KIND", "klerk");
         let prefix: (&str, &str) = ("STEPWELL_SOURCES__CLERK__PREFIX", "auth/");
-        let cases: [(&str, &[(&str, &str)], &str); 5] = [
+        let cases: [Case<'_>; 5] = [
             (
                 "[sources.clerk]\nkind = \"clerk\"",
                 &[],

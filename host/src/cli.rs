@@ -39,6 +39,9 @@ pub(crate) enum Verb {
     /// Try the webhook intake
     #[command(subcommand)]
     Webhooks(Webhooks),
+    /// Check, back up, restore and shrink what a host keeps
+    #[command(subcommand)]
+    Store(StoreVerb),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -279,6 +282,64 @@ pub(crate) struct WebhooksTest {
     /// The delivery's id; sent again, it is a duplicate [default: a new one]
     #[arg(long)]
     pub(crate) id: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreVerb {
+    /// Check every row, index, snapshot and component of a stopped host
+    Verify(StoreFlags),
+    /// Write all that is kept into one file, of a running host too
+    Backup(StoreBackup),
+    /// Make a new data directory of a backup
+    Restore(StoreRestore),
+    /// Write the database of a stopped host anew, which gives space back
+    Compact(StoreCompact),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreFlags {
+    /// Configuration file [default: ./stepwell.toml if it is there]
+    #[arg(long, value_name = "FILE", env = "STEPWELL_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where the host keeps everything [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreBackup {
+    /// Where it is written
+    pub(crate) file: PathBuf,
+    /// Overwrite the file if it is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// The API of a running host [default: of the one that has the data directory]
+    #[arg(long, value_name = "URL", value_parser = url)]
+    pub(crate) url: Option<String>,
+    /// The bearer token, where the host demands one
+    #[arg(long, value_name = "TOKEN", env = "STEPWELL_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    #[command(flatten)]
+    pub(crate) store: StoreFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreRestore {
+    /// The backup
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) store: StoreFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreCompact {
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) store: StoreFlags,
 }
 
 #[derive(Debug, Subcommand)]

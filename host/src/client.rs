@@ -9,6 +9,10 @@ use serde_json::Value;
 
 use crate::cli::{Remote, URL_DEFAULT};
 use crate::commands::Failure;
+use crate::data::Data;
+
+/// Longer than any backup takes, and not for ever.
+const BACKUP_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Talks to one host.
 #[derive(Debug)]
@@ -29,12 +33,12 @@ impl Client {
         Ok(Self { http, base: remote.url.clone(), token: remote.token.clone() })
     }
 
-    pub(crate) async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, Failure> {
+    pub(crate) async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Data, Failure> {
         let request = self.request(Method::GET, path).query(query);
         self.send(request).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: Option<&impl Serialize>) -> Result<Value, Failure> {
+    pub(crate) async fn post(&self, path: &str, body: Option<&impl Serialize>) -> Result<Data, Failure> {
         let request = self.request(Method::POST, path);
         self.send(match body {
             Some(body) => request.json(body),
@@ -51,18 +55,38 @@ impl Client {
         }
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
+    /// Asks for a backup. Its bytes come once the host has written it, which takes what it takes.
+    pub(crate) async fn backup(&self, process: Option<u32>) -> Result<reqwest::Response, Failure> {
+        let request = self.request(Method::POST, "/api/v1/store/backup").timeout(BACKUP_MAX);
+        let process = process.map(|process| ("process", process));
+        let response = request.query(&process.as_slice()).send().await.map_err(|error| self.unreachable(&error))?;
+        match response.status() {
+            StatusCode::OK => Ok(response),
+            status => {
+                let body = self.body(response).await?;
+                Err(self.refusal(status, &body))
+            }
+        }
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Data, Failure> {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
+        let body = self.body(response).await?;
+        if status.is_success() { Ok(body) } else { Err(self.refusal(status, &body)) }
+    }
+
+    async fn body(&self, response: reqwest::Response) -> Result<Data, Failure> {
+        let status = response.status();
         let text = response.text().await.map_err(|error| self.unreachable(&error))?;
-        let body: Value = serde_json::from_str(&text).map_err(|_| self.stranger(status))?;
-        if status.is_success() {
-            return Ok(body);
-        }
+        Data::parse(text).map_err(|_| self.stranger(status))
+    }
+
+    fn refusal(&self, status: StatusCode, body: &Value) -> Failure {
         match body.get("code").and_then(Value::as_str) {
             // The API knows all the paths that are asked for here.
-            None | Some("not_found") => Err(self.stranger(status)),
-            Some(code) => Err(refused(status, code, &body)),
+            None | Some("not_found") => self.stranger(status),
+            Some(code) => refused(status, code, body),
         }
     }
 

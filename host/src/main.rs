@@ -5,6 +5,7 @@ mod client;
 mod clock;
 mod commands;
 mod config;
+mod data;
 mod print;
 mod service;
 
@@ -47,6 +48,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Runs(runs) => commands::runs::run(runs).await,
         Verb::Plugins(plugins) => commands::plugins::run(plugins).await,
         Verb::Webhooks(webhooks) => commands::webhooks::run(webhooks).await,
+        Verb::Store(verb) => commands::store::run(verb).await,
         Verb::Config(verb) => Ok(commands::config::run(verb)?),
         Verb::Emulators(emulators) => Ok(commands::emulators::run(emulators).await?),
     }

@@ -5,8 +5,10 @@ use std::io::{IsTerminal, Write};
 use anyhow::{Context, Result};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
+use stepwell_core::direction::turns_text;
 
 use crate::cli::Format;
+use crate::data::Data;
 
 /// Writes a line of data. A reader that has gone away is no error.
 pub(crate) fn line(text: &str) -> Result<()> {
@@ -22,9 +24,11 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", plain(text));
 }
 
-/// Text without control characters, which a terminal might obey; lines and tabs stay.
+/// Text without control characters, which a terminal might obey, and without those that turn text around; lines
+/// and tabs stay.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+    let is_plain = |c: char| matches!(c, '\n' | '\t') || !(c.is_control() || turns_text(c));
+    text.chars().map(|c| if is_plain(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
 /// Whether standard error may be coloured: it is a terminal's, and nobody asked for no colours.
@@ -37,12 +41,14 @@ pub(crate) fn coloured() -> bool {
 pub(crate) type Column = (&'static str, &'static str);
 
 /// Prints a list's page.
-pub(crate) fn list(page: &Value, columns: &[Column], format: Format) -> Result<()> {
-    let items = page.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+pub(crate) fn list(page: &Data, columns: &[Column], format: Format) -> Result<()> {
     match format {
-        Format::Json => return line(&serde_json::to_string_pretty(page)?),
-        Format::Jsonl => items.iter().try_for_each(|item| line(&item.to_string()))?,
-        Format::Table => line(&table(items, columns))?,
+        Format::Json => return line(&page.pretty()),
+        Format::Jsonl => page.items("items").iter().try_for_each(|item| line(&item.compact()))?,
+        Format::Table => {
+            let items = page.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            line(&table(items, columns))?;
+        }
     }
     // The JSON of a page has it in itself.
     if let Some(cursor) = page.get("next_cursor").and_then(Value::as_str) {
@@ -52,10 +58,10 @@ pub(crate) fn list(page: &Value, columns: &[Column], format: Format) -> Result<(
 }
 
 /// Prints one thing.
-pub(crate) fn one(value: &Value, format: Format, table: impl FnOnce(&Value) -> String) -> Result<()> {
+pub(crate) fn one(value: &Data, format: Format, table: impl FnOnce(&Value) -> String) -> Result<()> {
     match format {
-        Format::Json => line(&serde_json::to_string_pretty(value)?),
-        Format::Jsonl => line(&value.to_string()),
+        Format::Json => line(&value.pretty()),
+        Format::Jsonl => line(&value.compact()),
         Format::Table => line(&plain(&table(value))),
     }
 }
@@ -91,6 +97,7 @@ mod tests {
     fn a_terminal_is_given_nothing_to_obey() {
         assert_eq!(plain("a\u{1b}[2Jb\u{9b}c\nd\te\u{7}"), "a\u{fffd}[2Jb\u{fffd}c\nd\te\u{fffd}");
         assert_eq!(cell(Some(&json!("one\ntwo\u{1b}"))), "one two\u{fffd}");
+        assert_eq!(cell(Some(&json!("user\u{202e}detaerc\u{2066}"))), "user\u{fffd}detaerc\u{fffd}");
         assert_eq!(cell(None), "-");
     }
 }

@@ -10,7 +10,7 @@ use crate::print::{one, say};
 pub(crate) async fn run(check: Check) -> Result<()> {
     let bytes = std::fs::read(&check.file).with_context(|| format!("{} cannot be read", check.file.display()))?;
     let inspection = inspect(bytes.into()).await.with_context(|| format!("{} is refused", check.file.display()))?;
-    one(&as_json(&inspection)?, check.output.output, |_| describe(&inspection))?;
+    one(&as_json(&inspection)?.into(), check.output.output, |_| describe(&inspection))?;
     inspection.notes.iter().for_each(|note| say(&format!("note: {note}")));
     let unperformed: Vec<String> = inspection
         .manifest

@@ -30,7 +30,7 @@ fn print(show: &ConfigShow) -> Result<()> {
     });
     let page = json!({ "items": rows.collect::<Result<Vec<_>>>()?, "next_cursor": null });
     match show.output.output {
-        Format::Json | Format::Jsonl => list(&page, &[], show.output.output),
+        Format::Json | Format::Jsonl => list(&page.into(), &[], show.output.output),
         Format::Table => loaded.values.iter().try_for_each(|(key, (value, origin))| {
             line(&plain(&format!("{key} = {}  # {origin}", masked(key, value).to_string().trim_end())))
         }),

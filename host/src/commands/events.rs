@@ -9,10 +9,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use stepwell_ingress::samples;
 
-use crate::cli::{Events, EventsList, EventsSend, Format, Id};
+use crate::cli::{Events, EventsList, EventsSend, Id};
 use crate::client::Client;
 use crate::commands::{Failure, runs};
-use crate::print::{Column, cell, line, list, one, plain, say, table};
+use crate::print::{Column, cell, list, one, say, table};
 
 const COLUMNS: &[Column] = &[
     ("EVENT", "/id"),
@@ -51,7 +51,7 @@ async fn send_event(send: &EventsSend) -> Result<(), Failure> {
     let id = cell(sent.get("id"));
     say(&told(sent));
     if !send.wait {
-        return Ok(one(sent, send.remote.output.output, |_| id.clone())?);
+        return Ok(one(&sent.clone().into(), send.remote.output.output, |_| id.clone())?);
     }
     say(&format!("event {id}"));
     let page = runs::settled(&client, &send.remote, &id).await?;
@@ -121,16 +121,11 @@ async fn list_events(flags: &EventsList) -> Result<(), Failure> {
 async fn get(id: &Id) -> Result<(), Failure> {
     let client = Client::new(&id.remote)?;
     let event = runs::find(&client, "events", id).await?;
-    let mut found = client.get(&format!("/api/v1/events/{event}"), &[]).await?;
+    let found = client.get(&format!("/api/v1/events/{event}"), &[]).await?;
     let started = client.get(&format!("/api/v1/events/{event}/runs"), &[]).await?;
-    let started = started.get("items").cloned().unwrap_or_default();
-    if id.remote.output.output == Format::Table {
-        let rows = started.as_array().map(Vec::as_slice).unwrap_or_default();
-        let text = serde_json::to_string_pretty(&found).context("the event cannot be printed")?;
-        return Ok(line(&plain(&format!("{text}\n\n{}", table(rows, runs::COLUMNS))))?);
-    }
-    if let Some(found) = found.as_object_mut() {
-        found.insert("runs".to_owned(), started);
-    }
-    Ok(one(&found, id.remote.output.output, Value::to_string)?)
+    let started = started.items("items");
+    let whole = found.with("runs", &started).context("the event cannot be printed")?;
+    let rows: Vec<Value> = started.iter().map(|run| Value::clone(run)).collect();
+    let shown = |_: &Value| format!("{}\n\n{}", found.pretty(), table(&rows, runs::COLUMNS));
+    Ok(one(&whole, id.remote.output.output, shown)?)
 }

@@ -9,6 +9,7 @@ pub(crate) mod events;
 pub(crate) mod plugins;
 pub(crate) mod runs;
 pub(crate) mod serve;
+pub(crate) mod store;
 pub(crate) mod webhooks;
 
 use std::process::ExitCode;

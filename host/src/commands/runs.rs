@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::cli::{Id, Remote, Runs, RunsList};
 use crate::client::Client;
 use crate::commands::Failure;
+use crate::data::Data;
 use crate::print::{Column, cell, list, one, say, table};
 
 /// Columns of a list of runs.
@@ -120,7 +121,7 @@ fn summed_up(mut step: Value) -> Value {
 }
 
 /// The runs of an event, once every one of them has ended or is parked. Says what is waited for.
-pub(crate) async fn settled(client: &Client, remote: &Remote, event: &str) -> Result<Value, Failure> {
+pub(crate) async fn settled(client: &Client, remote: &Remote, event: &str) -> Result<Data, Failure> {
     const PARKED: [&str; 6] = ["sleeping", "waiting", "paused", "completed", "failed", "cancelled"];
     let mut said = String::new();
     loop {

@@ -2,6 +2,8 @@
 //! `serve` and `dev` have in common; no logic of its own.
 
 mod admin;
+mod backups;
+mod descriptors;
 mod grants;
 mod plugins;
 mod signal;
@@ -31,6 +33,9 @@ use crate::clock::{SystemChance, SystemClock};
 use crate::config::Config;
 use crate::print::say;
 
+const SOURCES_WRONG: &str = "the configuration of webhook sources is wrong";
+/// Waits on purpose: for all that is stored to be written.
+const BACKUP_PATH: &str = "/api/v1/store/backup";
 /// How long a stop may take in all before the process ends regardless.
 const STOP_MAX: Duration = Duration::from_secs(25);
 
@@ -57,7 +62,7 @@ pub(crate) fn no_more(_: &ApiState, _: Option<&stepwell_dev::emulators::Emulator
 /// Refuses what a host with this configuration would refuse at its start, as far as that is known without
 /// starting it: names, secrets that cannot be had, grants that mean nothing.
 pub(crate) fn check(config: &Config) -> Result<()> {
-    from_config(config)?;
+    from_config(config)?.iter().try_for_each(stepwell_ingress::Source::check).context(SOURCES_WRONG)?;
     listed(config)?;
     admin::allowed_hosts(&config.host)?;
     Ok(())
@@ -71,7 +76,8 @@ pub(crate) async fn look_at_addresses(config: &Config) -> Result<()> {
 async fn listen(config: &Config) -> Result<(Server, Server)> {
     let host = &config.host;
     let intake = Server::bind(host.listen, Limits::default()).await.context("the intake cannot listen")?;
-    let admin = Server::bind(host.admin_listen, Limits::default()).await;
+    let limits = Limits { handler_exempt: vec![BACKUP_PATH.to_owned()], ..Limits::default() };
+    let admin = Server::bind(host.admin_listen, limits).await;
     Ok((intake, admin.context("the admin listener cannot listen")?))
 }
 
@@ -90,11 +96,13 @@ pub(crate) struct Service {
 impl Service {
     /// Opens everything; events are taken in once the folder has been read.
     pub(crate) async fn start(plan: Plan) -> Result<Self> {
+        descriptors::raise();
         let host = &plan.config.host;
         let admin_hosts = admin::allowed_hosts(host)?;
         let (intake, admin) = listen(&plan.config).await?;
         let redactions = admin::redactions(&plan.sources);
-        let store = open_store(&plan.config).await?;
+        let sled = open_store(&plan.config).await?;
+        let store: Arc<dyn Store> = Arc::clone(&sled) as Arc<dyn Store>;
         let auth = admin::auth(host.admin_listen, &host.data_dir)?;
         let runtime = start_runtime(&plan, &store)?;
         let ports = Ports {
@@ -108,14 +116,15 @@ impl Service {
         let retention = Some(stepwell_store::Retention::from(&plan.config.retention));
         let settings = stepwell_engine::Settings { activations_max, reenters: plan.reenters, retention };
         let (engine, handle) = Engine::start(ports, settings).await.context("the engine cannot start")?;
-        let ingress = stepwell_ingress::State::new(handle.clone(), Arc::new(SystemClock), plan.sources)
-            .context("the configuration of webhook sources is wrong")?;
+        let ingress =
+            stepwell_ingress::State::new(handle.clone(), Arc::new(SystemClock), plan.sources).context(SOURCES_WRONG)?;
         let folder = Folder::start(&plan.config.plugins.dir, &runtime, &store, &handle)?;
         let api = ApiState {
             store: Arc::clone(&store),
             handle: handle.clone(),
             plugins: folder.directory(),
             rejections: Arc::new(admin::Rejected(ingress.rejections())),
+            backups: Arc::new(backups::Aside::new(sled, &host.data_dir)),
             samples: admin::samples(),
             redactions,
             auth,
@@ -184,7 +193,7 @@ async fn serve(server: Server, router: Router) {
     }
 }
 
-async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+async fn open_store(config: &Config) -> Result<Arc<SledStore>> {
     let dir: PathBuf = config.host.data_dir.clone();
     let options = Options { cache_bytes: config.store.cache_mib << 20, ..Options::default() };
     let opened = tokio::task::spawn_blocking(move || SledStore::open(&dir, options)).await;

@@ -27,7 +27,8 @@ use state::App;
 pub use door::{Auth, Required, SessionKey};
 pub use pages::{Layout, NavEntry};
 pub use ports::{
-    Granted, PluginDirectory, PluginState, PluginView, RejectionCount, RejectionLog, RejectionView, Sample, Samples,
+    Backups, Granted, PluginDirectory, PluginState, PluginView, RejectionCount, RejectionLog, RejectionView, Sample,
+    Samples,
 };
 pub use redact::{MASK, Redactions};
 pub use state::ApiState;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::fs::File;
 
 use serde::Serialize;
 use stepwell_core::{Digest, EventId, Json, Timestamp};
@@ -46,6 +47,13 @@ pub struct Granted {
     /// Such as `5/s`.
     pub rate: Option<String>,
     pub allow_private: bool,
+}
+
+/// Backups of the store of this host, while it runs.
+pub trait Backups: Debug + Send + Sync + 'static {
+    /// Writes a backup of what is durable now, checks it, and opens it; the file is gone once it is closed.
+    /// Blocks, in proportion to all that is stored. Answers why where it cannot be had.
+    fn write(&self) -> Result<File, String>;
 }
 
 /// Deliveries that were refused at the intake.

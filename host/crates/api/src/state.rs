@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use crate::door::Auth;
 use crate::limits::INGESTS_AT_ONCE;
 use crate::pages::{Layout, NavEntry};
-use crate::ports::{PluginDirectory, RejectionLog, Samples};
+use crate::ports::{Backups, PluginDirectory, RejectionLog, Samples};
 use crate::redact::Redactions;
 
 /// What the API is built upon.
@@ -24,6 +24,7 @@ pub struct ApiState {
     pub handle: Handle,
     pub plugins: Arc<dyn PluginDirectory>,
     pub rejections: Arc<dyn RejectionLog>,
+    pub backups: Arc<dyn Backups>,
     pub samples: Samples,
     pub redactions: Redactions,
     pub auth: Auth,
@@ -54,6 +55,8 @@ pub(crate) struct Inner {
     pub(crate) layout: Layout,
     /// Places for events that come in here.
     pub(crate) ingests: Semaphore,
+    /// The place for the one backup that is under way, until its last byte has left.
+    pub(crate) backup: Arc<Semaphore>,
     /// Requests so far, for their ids.
     pub(crate) requests: AtomicU64,
 }
@@ -62,7 +65,8 @@ impl App {
     pub(crate) fn new(state: ApiState) -> Self {
         let layout = state.layout();
         let ingests = Semaphore::new(INGESTS_AT_ONCE);
-        Self(Arc::new(Inner { state, layout, ingests, requests: AtomicU64::new(0) }))
+        let backup = Arc::new(Semaphore::new(1));
+        Self(Arc::new(Inner { state, layout, ingests, backup, requests: AtomicU64::new(0) }))
     }
 
     pub(crate) fn now(&self) -> Timestamp {

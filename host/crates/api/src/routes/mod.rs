@@ -5,6 +5,7 @@ mod events;
 mod plugins;
 mod probes;
 mod runs;
+mod store;
 mod workflows;
 
 use axum::Router;
@@ -32,6 +33,7 @@ pub(crate) fn api() -> Router<App> {
         .route("/plugins", get(plugins::list))
         .route("/plugins/{name}", get(plugins::one))
         .route("/webhooks/rejections", get(plugins::rejections))
+        .route("/store/backup", post(store::backup))
         .route("/stats", get(probes::stats));
     Router::new().nest("/api/v1", v1).route("/livez", get(probes::livez)).route("/readyz", get(probes::readyz))
 }

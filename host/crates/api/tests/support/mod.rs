@@ -104,6 +104,16 @@ impl RejectionLog for Refused {
     }
 }
 
+/// A store in memory has none.
+#[derive(Debug)]
+pub struct NoBackups;
+
+impl Backups for NoBackups {
+    fn write(&self) -> Result<std::fs::File, String> {
+        Err("a store in memory cannot be backed up".to_owned())
+    }
+}
+
 pub fn folder() -> Folder {
     let view = |name: &str, state| PluginView {
         name: name.to_owned(),
@@ -263,6 +273,7 @@ impl Bench {
             handle: handle.clone(),
             plugins: Arc::new(folder()),
             rejections: Arc::new(refused()),
+            backups: Arc::new(NoBackups),
             samples: samples(),
             redactions: redactions(),
             auth: Auth::Loopback,

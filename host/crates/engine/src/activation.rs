@@ -68,6 +68,7 @@ async fn drive(
     let command = match ended {
         Ended::Exit(Exit::Returned(result)) => Command::Return(result),
         Ended::Exit(Exit::Trapped { message }) => Command::Trap { message },
+        Ended::Exit(Exit::Unloadable { reason }) => Command::Unloadable { reason },
         Ended::Exit(Exit::Exceeded { limit }) => Command::Exceeded { limit },
         Ended::Exit(Exit::Misused { message }) => Command::Misuse { message },
         Ended::Exit(Exit::Stopped) | Ended::Interrupted => return Err(Stopped),

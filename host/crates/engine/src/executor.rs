@@ -44,8 +44,11 @@ pub enum Exit {
     Returned(Result<Json, StepError>),
     /// A call was answered with [`Stopped`]: the guest was dropped, as asked.
     Stopped,
-    /// The guest trapped, or panicked, or its component could not be loaded or instantiated.
+    /// The guest trapped, or panicked, or its component could not be instantiated.
     Trapped { message: String },
+    /// The run's component cannot be had: it is lost or damaged in the store, or this host does not take it any
+    /// more. Nothing that the guest did.
+    Unloadable { reason: String },
     /// A bound of the activation is exceeded (CPU, memory, log, …); the text names it and its size.
     Exceeded { limit: String },
     /// The guest used the contract in a way that it does not allow, such as returning what is not JSON.

@@ -86,7 +86,7 @@ impl Runtime {
     async fn activate(&self, activation: Activation, calls: Arc<dyn Calls>) -> Exit {
         let loaded = match self.components.get(activation.component).await {
             Ok(loaded) => loaded,
-            Err(error) => return Exit::Trapped { message: format!("the component cannot be loaded: {error}") },
+            Err(error) => return Exit::Unloadable { reason: error.to_string() },
         };
         let Ok(room) = self.room.clone().acquire_owned().await else { return Exit::Stopped };
         let execution = self.execution(loaded, activation, calls);

@@ -100,6 +100,16 @@ impl Execution {
         self.leave(State::Paused { reason, since: now }, now)
     }
 
+    pub(super) fn unloadable(&mut self, reason: &str, now: Timestamp) -> Transition {
+        let component = self.run.component_or_fallback().short();
+        let mut reason = format!(
+            "its component {component} cannot be loaded ({reason}); put the file that has it into the plugins folder \
+             or mend the data directory, then resume or cancel"
+        );
+        truncate(&mut reason, ERROR_MESSAGE_BYTES_MAX);
+        self.leave(State::Paused { reason, since: now }, now)
+    }
+
     pub(super) fn fail(&mut self, kind: ErrorKind, mut message: String, now: Timestamp) -> Transition {
         truncate(&mut message, ERROR_MESSAGE_BYTES_MAX);
         let mut error = RunError::new(kind, message);

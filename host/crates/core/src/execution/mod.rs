@@ -82,6 +82,8 @@ pub enum Command {
     Return(Result<Json, StepError>),
     /// The guest trapped, or its component could not be run.
     Trap { message: String },
+    /// The run's component cannot be had.
+    Unloadable { reason: String },
     /// The open attempt took longer than its step's timeout.
     TimedOut,
     /// A bound of the activation is exceeded; the text names it.
@@ -212,6 +214,7 @@ impl Execution {
             Command::ReadVar { name, value } => self.read_var(name, value),
             Command::Return(result) => self.returned(result, now),
             Command::Trap { message } => self.trapped(message, now),
+            Command::Unloadable { reason } => self.unloadable(&reason, now),
             Command::TimedOut => self.timed_out(now),
             Command::Exceeded { limit } => self.exceeded(limit, now),
             Command::Misuse { message } => self.misused(message, now),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use stepwell_core::journal::StepError;
-use stepwell_core::run::{ErrorKind, State, Status};
+use stepwell_core::run::{ErrorKind, State, Status, Wish};
 use stepwell_engine::{Exit, IngestError, Ingested, RegisterError};
 use stepwell_testkit::{DeclaredWorkflow, ScriptedExecutor, plugin, plugin_of, step};
 use tokio::sync::Semaphore;
@@ -245,4 +245,27 @@ async fn slots_come_back_however_an_activation_ends() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_run_whose_component_cannot_be_loaded_is_paused_with_the_reason_and_goes_on_once_it_can() {
+    let lost = Arc::new(AtomicUsize::new(1));
+    let theirs = Arc::clone(&lost);
+    let executor = ScriptedExecutor::new().on_exit("a", move |_, _| {
+        let lost = theirs.load(Ordering::SeqCst) == 1;
+        async move {
+            match lost {
+                true => Exit::Unloadable { reason: "it is gone".into() },
+                false => Exit::Returned(Ok(json("1"))),
+            }
+        }
+    });
+    let bench = Bench::with(plugin("p", &[("a", &["e"])]), executor).await;
+    let run = bench.send("e").await[0];
+    let paused = bench.status(run, Status::Paused).await;
+    let State::Paused { reason, .. } = &paused.run.state else { panic!("{:?}", paused.run.state) };
+    assert!(reason.contains("it is gone") && reason.contains("resume"), "{reason}");
+    lost.store(0, Ordering::SeqCst);
+    bench.handle.control(run, Wish::Resume, "ada").await.unwrap();
+    assert_eq!(bench.output(run).await, "1");
 }

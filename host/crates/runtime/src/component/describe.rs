@@ -67,7 +67,9 @@ async fn ask(pre: WorkflowPre<State>, ticking: Ticking, memory_bytes_max: usize)
     match drive(guest, budget, ending, situation).await {
         Ok(result) => result,
         Err(Exit::Exceeded { limit }) => Err(format!("it exceeds {limit}")),
-        Err(Exit::Misused { message } | Exit::Trapped { message }) => Err(message),
+        Err(Exit::Misused { message } | Exit::Trapped { message } | Exit::Unloadable { reason: message }) => {
+            Err(message)
+        }
         Err(Exit::Stopped | Exit::Returned(_)) => Err("it was stopped".to_owned()),
     }
 }

@@ -138,6 +138,7 @@ impl Play {
             Exit::Stopped => return,
             Exit::Returned(result) => Command::Return(result),
             Exit::Trapped { message } => Command::Trap { message },
+            Exit::Unloadable { reason } => Command::Unloadable { reason },
             Exit::Exceeded { limit } => Command::Exceeded { limit },
             Exit::Misused { message } => Command::Misuse { message },
         };

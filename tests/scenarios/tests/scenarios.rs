@@ -16,6 +16,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    a_backup_of_a_running_host_is_that_host_again
     a_command_prints_data_alone
     a_command_says_what_went_wrong_by_its_exit_code
     a_connection_that_breaks_before_is_asked_again
@@ -33,6 +34,7 @@ scenarios! {
     a_missing_plugin_folder_is_said
     a_new_component_serves_new_runs_only
     a_new_user_starts_three_runs
+    a_number_beyond_all_bounds_is_shown_as_it_came
     a_person_ends_a_sleep
     a_person_ends_the_pause_before_an_attempt
     a_port_in_use_is_said
@@ -42,9 +44,11 @@ scenarios! {
     a_run_is_cancelled_while_it_sleeps
     a_sleep_survives_a_crash
     a_sleep_that_ended_while_the_host_was_down_wakes_at_the_start
+    a_source_that_could_verify_nothing_is_not_called_fine
     a_step_that_hangs_is_cut_off_by_its_timeout
     a_stop_is_quick_and_clean
     a_stop_lets_a_step_end
+    a_stopped_host_is_checked_shrunk_and_backed_up
     a_welcome_mail_is_replaced_while_the_host_runs
     a_wrong_configuration_is_not_called_fine
     a_wrong_secret_is_refused_and_recorded

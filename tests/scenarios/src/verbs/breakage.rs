@@ -26,10 +26,23 @@ pub(super) async fn disk(stage: &mut Stage, line: &mut Line) -> Result<()> {
     }
 }
 
-/// `data-dir is-a-file`
-pub(super) fn data_dir(stage: &Stage, line: &mut Line) -> Result<()> {
-    ensure!(line.flag("is-a-file"), "a data directory can only be is-a-file");
+/// `data-dir is-a-file`, `data-dir at=DIR`: another one of the home, from the next start on.
+pub(super) fn data_dir(stage: &mut Stage, line: &mut Line) -> Result<()> {
+    if let Some(dir) = line.option("at") {
+        stage.host.data_dir = Some(stage.host.home.path().join(dir));
+        return Ok(());
+    }
+    ensure!(line.flag("is-a-file"), "a data directory can be is-a-file or at=DIR");
     fs::write(stage.host.home.data(), "no directory").context("the file cannot be written")
+}
+
+/// `damage-file NAME`: a bit in the middle of a file of the home turns.
+pub(super) fn damage_file(stage: &Stage, line: &mut Line) -> Result<()> {
+    let path = stage.host.home.path().join(line.word("a file")?);
+    let mut bytes = fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let middle = bytes.len() / 2;
+    *bytes.get_mut(middle).context("the file is empty")? ^= 4;
+    fs::write(&path, bytes).with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// `damage-database flip|empty`: of the file of the database that has its rows.

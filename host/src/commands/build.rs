@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use stepwell_dev::builder::{Broken, Builder, Environment, Found, Outcome, Progress};
+use stepwell_dev::builder::{Broken, BuildError, Builder, Environment, Found, Outcome, Progress};
 
 use crate::cli::Build;
 use crate::print::say;
@@ -60,6 +60,10 @@ fn done(outcome: &Outcome) {
     match &outcome.result {
         Ok(published) if published.changed => say(&format!("built {package} to {}", published.path.display())),
         Ok(_) => say(&format!("built {package}: nothing has changed")),
+        // What the compiler says has been shown as it came.
+        Err(BuildError::Compile { .. }) => {
+            say(&format!("error: {package} does not compile, see above; an earlier component of it stays"));
+        }
         Err(error) => say(&format!("error: {package}: {error}")),
     }
 }

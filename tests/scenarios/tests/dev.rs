@@ -122,6 +122,8 @@ async fn a_saved_source_is_reloaded_and_a_broken_one_changes_nothing() -> Result
     write_source(&sources, "greeter", "Ok(nothing)")?;
     let is_refused = |line: &str| line.contains("does not compile").then_some(());
     dev.process.line("the broken source is refused", BUILD_MAX, is_refused).await?;
+    let log = dev.process.log();
+    ensure!(log.matches("cannot find value `nothing`").count() == 1, "the mistake is not said once: {log}");
     dev.verb("events send test/hello --wait").await?;
     dev.newest("greeter", "completed", Some(&Value::from("one"))).await?;
 

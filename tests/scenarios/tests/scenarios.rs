@@ -58,6 +58,7 @@ scenarios! {
     an_unknown_outcome_is_asked_again_under_the_same_key
     code_that_would_diverge_does_not_meet_old_runs
     two_hosts_cannot_share_a_data_directory
+    what_was_kept_long_enough_goes_and_a_sleeper_stays
 }
 
 #[test]

@@ -26,9 +26,12 @@ pub(super) fn digest(name: &str, stamp: Option<&str>) -> Result<String> {
 /// `events N`
 pub(super) async fn events(stage: &Stage, line: &mut Line) -> Result<()> {
     let count: usize = line.word("a number")?.parse()?;
-    let found = stage.host.api()?.events("").await?.len();
-    ensure!(found == count, "there are {found} events, expected {count}");
-    Ok(())
+    let api = stage.host.api()?;
+    until(&format!("{count} events"), CONDITION_MAX, async || {
+        let found = api.events("").await?.len();
+        Ok(if found == count { Seen::This(()) } else { Seen::NotYet(format!("there are {found}")) })
+    })
+    .await
 }
 
 /// `plugin NAME STATE [reason=TEXT] [serves=GUEST] [stamp=]`

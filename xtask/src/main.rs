@@ -6,6 +6,7 @@ mod guests;
 mod plan;
 mod powercut;
 mod shell;
+mod sim;
 mod suite;
 mod tools;
 
@@ -48,6 +49,13 @@ enum Verb {
         #[arg(last = true)]
         arguments: Vec<std::ffi::OsString>,
     },
+    /// Simulate the engine from seeds; `cargo xtask sim --help` tells the flags
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// For the simulation itself: `--seed N`, `--seeds N`, `--minutes M`, `--sled`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -72,6 +80,7 @@ fn main() -> ExitCode {
         Verb::Flips(flips) => Shell::new(false).and_then(|shell| powercut::flips(&shell, flips)),
         Verb::Faults(faults) => Shell::new(false).and_then(|shell| powercut::faults(&shell, faults)),
         Verb::Bench { arguments } => Shell::new(false).and_then(|shell| bench::run(&shell, &arguments)),
+        Verb::Sim { arguments } => Shell::new(false).and_then(|shell| sim::run(&shell, &arguments)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,38 @@
+//! Checks of what readers see: what is durable at that instant, and nothing else.
+
+use stepwell_core::{Event, EventId, RunId};
+use stepwell_store::{Counts, RunDetail};
+
+use super::{Checked, Checker, hold, short};
+use crate::world::Inner;
+
+impl Inner {
+    pub(crate) fn check_run_read(&self, id: RunId, seen: Option<&RunDetail>) -> Checked {
+        let durable = self.ledger.durable.runs.get(&id);
+        let stands = durable.map(|row| (row.revision, row.state.clone(), row.entries.len()));
+        let reads = seen.map(|seen| (seen.run.revision, seen.run.state.clone(), seen.journal.len()));
+        hold(stands == reads, Checker::Readers, || {
+            format!("{} is durable as {stands:?}, but reads {reads:?}", short(id))
+        })
+    }
+
+    pub(crate) fn check_event_read(&self, id: EventId, seen: Option<&Event>) -> Checked {
+        let durable = self.ledger.durable.events.get(&id).map(|row| &row.event);
+        let (stands, reads) = (durable.map(|event| &event.data), seen.map(|event| &event.data));
+        hold(stands == reads, Checker::Readers, || format!("event {id} is durable as {stands:?}, but reads {reads:?}"))
+    }
+
+    pub(crate) fn check_counts_read(&self, counts: &Counts) -> Checked {
+        let (events, runs) = (self.ledger.durable.events.len() as u64, self.ledger.durable.runs.len() as u64);
+        let counted: u64 = counts.runs.iter().map(|(_, count)| count).sum();
+        hold(counts.events == events && counted == runs, Checker::Readers, || {
+            format!("{events} events and {runs} runs are durable, but {} and {counted} are counted", counts.events)
+        })
+    }
+
+    /// A hint says that this run has changed, durably.
+    pub(crate) fn check_hint(&self, id: RunId) -> Checked {
+        let known = self.ledger.durable.runs.contains_key(&id);
+        hold(known, Checker::Readers, || format!("a hint tells of {}, which is not durable", short(id)))
+    }
+}

@@ -1,0 +1,66 @@
+//! What is left after a crash: what was durable, and as much of the rest as chance has it.
+
+use stepwell_store::Store;
+
+use crate::backend::{Memory, block_on};
+use crate::check::{Checker, Violation};
+use crate::disk::Disk;
+use crate::ledger::Write;
+use crate::mutation::Mutation;
+use crate::world::{Inner, World};
+
+impl World {
+    /// All processes are gone. The next one finds what is there.
+    pub(crate) fn crash(&self) {
+        let mut inner = self.lock();
+        inner.planted_crash();
+        match inner.lose() {
+            Ok(kept) => {
+                let submitted = inner.disk.submitted;
+                inner.say(format_args!("disk: of {submitted} writes {kept} were kept"));
+                inner.disk.found(kept);
+                inner.ledger.crashed(kept);
+                inner.unheard = false;
+                let checked = inner.check_acknowledged();
+                inner.note(checked);
+            }
+            Err(what) => inner.note(Err(Violation { checker: Checker::Host, what })),
+        }
+    }
+}
+
+impl Inner {
+    /// Loses what is not durable, or most of it. Answers up to which write everything was kept.
+    fn lose(&mut self) -> Result<u64, String> {
+        let durable = self.disk.durable;
+        if self.mutation == Some(Mutation::LoseDurable) {
+            self.disk = Disk::over(Box::new(Memory::new()));
+            self.disk.found(durable);
+            return Ok(durable);
+        }
+        match self.disk.crash(&mut self.dice)? {
+            Some(kept) => Ok(kept),
+            None => {
+                let store = self.disk.reads().ok_or("the store is closed")?;
+                let found = self.ledger.pending().rev().find(|(_, write)| is_there(&*store, write));
+                Ok(found.map_or(durable, |(number, _)| *number))
+            }
+        }
+    }
+}
+
+/// Whether the store shows that it has this write.
+fn is_there(store: &dyn Store, write: &Write) -> bool {
+    match write {
+        Write::Event(event, _) => block_on(store.event(event.id)).is_ok_and(|event| event.is_some()),
+        Write::Change(change) => block_on(store.run(change.run))
+            .is_ok_and(|run| run.is_some_and(|detail| detail.run.revision >= change.revision)),
+        Write::Control(run, control) => block_on(store.run(*run))
+            .is_ok_and(|run| run.is_some_and(|detail| detail.run.control.as_ref() == Some(control))),
+        Write::Plugin(plugin) => block_on(store.registry()).is_ok_and(|registry| {
+            let kept = registry.plugin(&plugin.name);
+            kept.is_some_and(|kept| kept.component == plugin.component && kept.active == plugin.active)
+        }),
+        Write::Lease(_) | Write::Nothing => false,
+    }
+}

@@ -1,0 +1,53 @@
+//! A write as the ledger takes it down: what was submitted, with what the store said to it.
+
+use stepwell_core::registry::Plugin;
+use stepwell_core::run::{Control, State};
+use stepwell_core::{Digest, Entry, Event, RunId};
+use stepwell_store::{Element, Ingested, Verdict};
+
+/// One write that changed something.
+#[derive(Clone, Debug)]
+pub(crate) enum Write {
+    /// An event with the runs that it started.
+    Event(Box<Event>, Vec<RunId>),
+    Change(Box<Changed>),
+    Control(RunId, Control),
+    Plugin(Box<Plugin>),
+    /// A lease was taken.
+    Lease(u64),
+    /// It changed nothing.
+    Nothing,
+}
+
+/// A run's transition.
+#[derive(Clone, Debug)]
+pub(crate) struct Changed {
+    pub(crate) run: RunId,
+    pub(crate) revision: u64,
+    pub(crate) component: Option<Digest>,
+    pub(crate) state: State,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) control: Option<Control>,
+    pub(crate) release: bool,
+}
+
+/// What an element with this verdict wrote.
+pub(crate) fn write_of(element: Element, verdict: &Verdict) -> Write {
+    match (element, verdict) {
+        (Element::Ingest(event), Verdict::Ingested(Ingested::Created { runs, .. })) => {
+            Write::Event(event, runs.clone())
+        }
+        (Element::Change(change), Verdict::Changed { revision, control }) => Write::Change(Box::new(Changed {
+            run: change.run.id,
+            revision: *revision,
+            component: change.run.component,
+            state: change.run.state,
+            entries: change.entries,
+            control: control.clone(),
+            release: change.release,
+        })),
+        (Element::Control { run, control }, Verdict::Controlled) => Write::Control(run, control),
+        (Element::Plugin(plugin), Verdict::Registered) => Write::Plugin(plugin),
+        (Element::Ingest(_) | Element::Change(_) | Element::Control { .. } | Element::Plugin(_), _) => Write::Nothing,
+    }
+}

@@ -44,6 +44,9 @@ pub(crate) const FORGOTTEN_PER_GROUP: usize = 32;
 pub(crate) const LARGE_EVENT_BYTES: usize = 64 << 10;
 /// Bytes that one slice of pruning looks at or deletes, and one thing more: 4 ms at 1 us a kilobyte.
 pub(crate) const PRUNED_BYTES_PER_SLICE: usize = 4 << 20;
+/// And how long it may take, one thing more apart: while a checkpoint deletes as much, sled was seen to take 10 ms
+/// for a read.
+pub(crate) const PRUNING_TIME_PER_SLICE: Duration = Duration::from_millis(5);
 /// The most that sled's cache may be given.
 pub(crate) const CACHE_BYTES_MAX: u64 = 256 << 20;
 /// What it is given otherwise.

@@ -7,6 +7,7 @@
 //! a data directory from before there was any of this is gone through by the same walk.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use stepwell_core::run::Status;
 use stepwell_core::{Digest, Event, EventId, Run, RunId, Timestamp};
@@ -18,7 +19,7 @@ use super::Writer;
 use super::deliveries::{WINDOW, is_forgotten};
 use crate::error::Trouble;
 use crate::keys::{self, Key, OVER_DELIVERY, OVER_EVENT};
-use crate::limits::PRUNED_BYTES_PER_SLICE;
+use crate::limits::{PRUNED_BYTES_PER_SLICE, PRUNING_TIME_PER_SLICE};
 use crate::model::{DeliveryRow, EventRow, GoneRow, RememberedRow};
 use crate::rows::{Put, Source, decode};
 
@@ -37,6 +38,8 @@ pub(super) struct Pruning {
     first: usize,
     /// Of each kind of what is over, the key before which there is nothing: what was deleted is not gone over again.
     fronts: BTreeMap<u8, Key>,
+    /// When the event came at which the walk waits: nothing is read before its time. None if that is not known.
+    waits_at: Option<Timestamp>,
 }
 
 /// What a slice does.
@@ -62,16 +65,29 @@ struct Slice<'a> {
     ask: &'a PruneAsk,
     left: usize,
     bytes: usize,
+    /// Since the first thing that was looked at: whatever the disk does, a slice does one.
+    begun: Option<Instant>,
     pruned: Pruned,
 }
 
-impl Slice<'_> {
-    const fn is_full(&self) -> bool {
-        self.left == 0 || self.bytes == 0
+impl<'a> Slice<'a> {
+    fn new(ask: &'a PruneAsk) -> Self {
+        let (left, bytes) = (ask.max.max(1), PRUNED_BYTES_PER_SLICE);
+        Self { ask, left, bytes, begun: None, pruned: Pruned::default() }
+    }
+
+    fn is_full(&self) -> bool {
+        let took_long = || self.begun.is_some_and(|begun| begun.elapsed() > PRUNING_TIME_PER_SLICE);
+        self.left == 0 || self.bytes == 0 || took_long()
+    }
+
+    const fn is_idle(&self) -> bool {
+        self.begun.is_none()
     }
 
     /// One more thing was looked at, or deleted, with so many bytes.
-    const fn took(&mut self, bytes: usize) {
+    fn took(&mut self, bytes: usize) {
+        self.begun.get_or_insert_with(Instant::now);
         self.left = self.left.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(bytes);
     }
@@ -89,8 +105,7 @@ enum Held {
 
 impl Writer {
     pub(super) fn prune(&mut self, ask: &PruneAsk) -> Result<Pruned, Trouble> {
-        let max = ask.max.max(1);
-        let mut slice = Slice { ask, left: max, bytes: PRUNED_BYTES_PER_SLICE, pruned: Pruned::default() };
+        let mut slice = Slice::new(ask);
         let meta = |writer: &Self| (writer.known.meta.looked_at, writer.known.meta.retention);
         let before = meta(self);
         self.follow(&ask.retention);
@@ -111,7 +126,7 @@ impl Writer {
         if meta(self) != before {
             self.put_meta()?;
         }
-        if meta(self) != before || slice.left < max {
+        if meta(self) != before || !slice.is_idle() {
             self.wrote();
         }
         Ok(Pruned { more: slice.is_full(), sequence: Sequence(self.sequence), ..slice.pruned })
@@ -123,6 +138,7 @@ impl Writer {
         if self.known.meta.retention != retention {
             self.known.meta.retention = retention;
             self.known.meta.looked_at = None;
+            self.pruning.waits_at = None;
         }
     }
 
@@ -221,9 +237,14 @@ impl Writer {
         let now = slice.ask.now;
         let late = slice.ask.retention.shortest().map(|shortest| Keep::For(shortest.saturating_add(PRUNED_LATE_MAX)));
         let Some(before) = late.and_then(|late| late.before(now)) else { return Ok(()) };
-        while !slice.is_full() {
-            let Some((id, row)) = self.next_event()? else { break };
-            if row.as_ref().is_some_and(|row| row.event.received_at >= before) {
+        while !slice.is_full() && self.pruning.waits_at.is_none_or(|came| came < before) {
+            self.pruning.waits_at = None;
+            let Some((id, row)) = self.next_event()? else {
+                self.pruning.waits_at = Some(now);
+                break;
+            };
+            if let Some(came) = row.as_ref().map(|row| row.event.received_at).filter(|came| *came >= before) {
+                self.pruning.waits_at = Some(came);
                 break;
             }
             self.known.meta.looked_at = Some(id);
@@ -367,8 +388,9 @@ impl Writer {
         }
     }
 
-    /// An event has come. Where the clock was ahead before, the walk may have passed its place.
+    /// An event has come. Where the clock was ahead before, the walk may have passed its place, or wait too long.
     pub(super) fn event_came(&mut self, id: EventId, at: Timestamp) {
+        self.pruning.waits_at = self.pruning.waits_at.map(|waits_at| waits_at.min(at));
         self.look_again_if_passed(id, at);
     }
 

@@ -1,5 +1,7 @@
 //! Seeds that are run each time, and the simulation's own determinism.
 
+#![allow(clippy::unwrap_used, reason = "a test's mistake is to be loud")]
+
 use stepwell_sim::{Options, simulate};
 
 /// Seeds that every test run goes through.

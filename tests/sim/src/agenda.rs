@@ -4,6 +4,7 @@ use stepwell_core::run::Wish;
 
 use crate::client::Delivery;
 use crate::dice::Dice;
+use crate::mutation::Mutation;
 use crate::program::EVENTS;
 
 /// Something that happens.
@@ -41,7 +42,9 @@ pub(crate) struct Agenda {
 }
 
 impl Agenda {
-    pub(crate) fn throw(dice: &mut Dice) -> Self {
+    pub(crate) fn throw(dice: &mut Dice, mutation: Option<Mutation>) -> Self {
+        // What a planted fault needs to show at all.
+        let likely = |chance: u64, planted: Mutation| if mutation == Some(planted) { 1000 } else { chance };
         let calm_at = dice.spread(2_000, 20 * 24 * 3_600_000);
         let mut actions = vec![(0, Action::Start)];
         let mut add = |dice: &mut Dice, chance: u64, most: u64, action: &dyn Fn(&mut Dice) -> Action| {
@@ -54,14 +57,14 @@ impl Agenda {
                 }
             }
         };
-        add(dice, 500, 6, &|dice| Action::Wish(wish(dice)));
-        add(dice, 400, 4, &|_| Action::Swap);
+        add(dice, likely(500, Mutation::ForgetWish), 6, &|dice| Action::Wish(wish(dice)));
+        add(dice, likely(400, Mutation::ForgetComponent), 4, &|_| Action::Swap);
         add(dice, 150, 1, &|_| Action::Retire);
         add(dice, 300, 3, &|dice| Action::Jump(jump(dice)));
         add(dice, 600, 6, &|dice| Action::DieAt(dice.spread(1, 600)));
         add(dice, 200, 2, &|_| Action::Die);
-        add(dice, 200, 2, &|_| Action::TakeOver);
-        add(dice, 600, 10, &|_| Action::Read);
+        add(dice, likely(200, Mutation::IgnoreLease), 2, &|_| Action::TakeOver);
+        add(dice, likely(600, Mutation::ReadSubmitted), 10, &|_| Action::Read);
         add(dice, 300, 2, &|_| Action::SetVar);
         for delivery in deliveries(dice) {
             let at = if dice.permille(300) { 10 } else { dice.spread(1, calm_at) };

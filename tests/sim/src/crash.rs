@@ -6,6 +6,7 @@ use crate::backend::{Memory, block_on};
 use crate::check::{Checker, Violation};
 use crate::disk::Disk;
 use crate::ledger::Write;
+use crate::mark::Mark;
 use crate::mutation::Mutation;
 use crate::world::{Inner, World};
 
@@ -16,7 +17,13 @@ impl World {
         inner.planted_crash();
         match inner.lose() {
             Ok(kept) => {
-                let submitted = inner.disk.submitted;
+                let (submitted, durable) = (inner.disk.submitted, inner.disk.durable);
+                if kept < submitted {
+                    inner.mark(Mark::WritesLost);
+                }
+                if kept > durable {
+                    inner.mark(Mark::WritesKeptThoughNotDurable);
+                }
                 inner.say(format_args!("disk: of {submitted} writes {kept} were kept"));
                 inner.disk.found(kept);
                 inner.ledger.crashed(kept);
@@ -33,7 +40,7 @@ impl Inner {
     /// Loses what is not durable, or most of it. Answers up to which write everything was kept.
     fn lose(&mut self) -> Result<u64, String> {
         let durable = self.disk.durable;
-        if self.mutation == Some(Mutation::LoseDurable) {
+        if self.mutation == Some(Mutation::LoseDurable) && !self.ledger.acknowledged.is_empty() {
             self.disk = Disk::over(Box::new(Memory::new()));
             self.disk.found(durable);
             return Ok(durable);

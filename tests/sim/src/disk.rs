@@ -8,6 +8,9 @@ use stepwell_store::{Error, Store};
 use crate::backend::Backend;
 use crate::dice::Dice;
 
+/// A sync that takes longer than this is a long one.
+const LONG_MS: u64 = 10_000;
+
 /// A store's disk.
 #[derive(Debug)]
 pub(crate) struct Disk {
@@ -16,6 +19,8 @@ pub(crate) struct Disk {
     pub(crate) submitted: u64,
     pub(crate) durable: u64,
     syncing: Option<Syncing>,
+    /// The last sync that took long: when it ended, and how long it took.
+    long_sync: (u64, u64),
     /// Why nothing can be kept any more, until the host is started again.
     pub(crate) broken: Option<String>,
     waiters: Vec<Waker>,
@@ -38,7 +43,7 @@ pub(crate) struct Pace {
 
 impl Disk {
     pub(crate) fn over(backend: Box<dyn Backend>) -> Self {
-        Self { backend, submitted: 0, durable: 0, syncing: None, broken: None, waiters: Vec::new() }
+        Self { backend, submitted: 0, durable: 0, syncing: None, long_sync: (0, 0), broken: None, waiters: Vec::new() }
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
@@ -73,9 +78,11 @@ impl Disk {
         self.syncing = Some(Syncing { covers: self.submitted, began_at: now, ends_at, fails: pace.fails });
     }
 
-    /// How long the sync under way has taken so far.
-    pub(crate) fn silent_for(&self, now: u64) -> u64 {
-        self.syncing.map_or(0, |syncing| now.saturating_sub(syncing.began_at))
+    /// Whether a sync that is under way or was a minute ago has taken longer than this.
+    pub(crate) fn was_silent(&self, now: u64, longer_than: u64) -> bool {
+        let (ended_at, took) = self.long_sync;
+        let before = if now.saturating_sub(ended_at) <= 70_000 { took } else { 0 };
+        self.syncing.map_or(0, |syncing| now.saturating_sub(syncing.began_at)).max(before) > longer_than
     }
 
     /// When the sync under way ends.
@@ -88,6 +95,10 @@ impl Disk {
         match self.syncing {
             Some(syncing) if syncing.ends_at <= now => {
                 self.syncing = None;
+                let took = syncing.ends_at.saturating_sub(syncing.began_at);
+                if took >= LONG_MS {
+                    self.long_sync = (now, took);
+                }
                 if syncing.fails {
                     return self.fail("the disk did not sync");
                 }

@@ -71,6 +71,9 @@ impl From<Stopped> for Left {
 impl Executor for SimExecutor {
     async fn execute(&self, activation: Activation, calls: Arc<dyn Calls>) -> Exit {
         self.world.seam(self.host).await;
+        if self.is_lost() {
+            return Exit::Unloadable { reason: "the component is lost for a while".to_owned() };
+        }
         let Some((program, mut guest)) = self.begin(&activation, &*calls) else {
             return Exit::Trapped { message: "there is no such component".to_owned() };
         };
@@ -91,10 +94,17 @@ impl Executor for SimExecutor {
 }
 
 impl SimExecutor {
+    fn is_lost(&self) -> bool {
+        let mut inner = self.world.lock();
+        let odds = inner.odds.lost_component;
+        inner.dice.permille(odds)
+    }
+
     fn begin<'a>(&'a self, activation: &Activation, calls: &'a dyn Calls) -> Option<(Program, Guest<'a>)> {
         let mut inner = self.world.lock();
         let checked = inner.check_execute(self.host, activation);
         inner.note(checked);
+        inner.mark_execute(self.host, activation);
         let component = inner.components.get(&activation.component)?;
         let program = component.programs.get(&activation.workflow)?.clone();
         inner.executions += 1;

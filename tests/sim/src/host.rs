@@ -33,6 +33,8 @@ pub(crate) struct Process {
     pub(crate) dies_at: Option<u64>,
     /// Calls of the store under way.
     pub(crate) busy: u32,
+    /// Of its lease, once it has one.
+    pub(crate) epoch: u64,
     /// Whether it takes events in.
     pub(crate) open: bool,
 }
@@ -58,11 +60,11 @@ enum Started {
 impl Host {
     /// Starts a process, and has it take the newest of each plugin into service.
     pub(crate) fn start(world: &Arc<World>, id: HostId, folder: Vec<Arc<Component>>) -> Self {
-        let (suspects, activations_max) = {
+        let (suspects, settings) = {
             let mut inner = world.lock();
             inner.say(format_args!("host {id} starts"));
             inner.hosts.insert(id, Process { alive: true, ..Process::default() });
-            (inner.witness.read(), inner.activations_max)
+            (inner.witness.read(), inner.settings.clone())
         };
         let world = Arc::clone(world);
         let ports = Ports {
@@ -76,7 +78,7 @@ impl Host {
         let mut requests = JoinSet::new();
         let slot = Arc::clone(&started);
         let boot = requests.spawn(async move {
-            let outcome = boot(&world, id, ports, activations_max, folder).await;
+            let outcome = boot(&world, id, (ports, settings), folder).await;
             let changes = match &outcome {
                 Started::Open(_, handle) => Some(handle.changes()),
                 Started::NotYet | Started::Failed(_) => None,
@@ -124,11 +126,10 @@ impl Host {
 async fn boot(
     world: &Arc<World>,
     id: HostId,
-    ports: Ports,
-    activations_max: usize,
+    (ports, settings): (Ports, Settings),
     folder: Vec<Arc<Component>>,
 ) -> Started {
-    let (engine, handle) = match Engine::start(ports, Settings { activations_max, ..Settings::default() }).await {
+    let (engine, handle) = match Engine::start(ports, settings).await {
         Ok(started) => started,
         Err(error) => return Started::Failed(error.to_string()),
     };

@@ -15,6 +15,7 @@ mod fanout;
 mod guest;
 mod host;
 mod ledger;
+mod mark;
 mod mutation;
 mod odds;
 mod planted;
@@ -24,6 +25,7 @@ mod provider;
 mod simulation;
 mod store;
 mod time;
+mod told;
 mod trace;
 mod witness;
 mod world;
@@ -32,7 +34,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use check::{Checker, Violation};
+pub use mark::{Mark, Marks};
 pub use mutation::Mutation;
+
+use stepwell_engine::Settings;
 
 use backend::{Backend, Memory, Sled};
 use dice::Dice;
@@ -65,6 +70,7 @@ pub struct Report {
     /// Of every event of the trace: the same for the same seed.
     pub hash: u64,
     pub figures: Figures,
+    pub marks: Marks,
     pub trace: Vec<String>,
 }
 
@@ -129,13 +135,14 @@ fn world(seed: u64, options: Options, backend: Box<dyn Backend>) -> World {
         components: BTreeMap::new(),
         witness: WitnessFile::default(),
         var: 0,
-        activations_max,
         seams: 0,
         executions: 0,
         forgotten: BTreeSet::new(),
         unheard: false,
         answers: Vec::new(),
         violation: None,
+        marks: Marks::new(),
+        settings: Settings { activations_max, reenters: odds.permille(100), ..Settings::default() },
     })
 }
 
@@ -152,5 +159,6 @@ fn report(seed: u64, world: &World) -> Report {
         hosts: count(inner.hosts.len()),
         trace_lines: inner.trace.lines(),
     };
-    Report { seed, violation: inner.violation.clone(), hash: inner.trace.hash(), figures, trace: inner.trace.text() }
+    let (violation, marks) = (inner.violation.clone(), inner.marks.clone());
+    Report { seed, violation, hash: inner.trace.hash(), figures, marks, trace: inner.trace.text() }
 }

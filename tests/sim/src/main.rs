@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use stepwell_sim::{Figures, Options, Report, simulate};
+use stepwell_sim::{Figures, Mark, Marks, Options, Report, simulate};
 
 /// Simulate the engine with its store, guests and outside world, from seeds
 #[derive(Debug, Parser)]
@@ -60,12 +60,15 @@ fn many(arguments: &Arguments) -> Result<bool> {
     let begun = Instant::now();
     let limit = arguments.minutes.map(|minutes| Duration::from_secs(minutes * 60));
     let mut total = Figures::default();
-    let mut seeds = 0;
+    let (mut seeds, mut marks) = (0, Marks::new());
     let goes_on = |seeds: u64| limit.map_or(seeds < arguments.seeds, |limit| begun.elapsed() < limit);
     while goes_on(seeds) {
         let seed = arguments.base.checked_add(seeds).context("there are no more seeds")?;
         let report = simulate(seed, Options { sled: arguments.sled, ..Options::default() })?;
         total.add(&report.figures);
+        for (mark, count) in &report.marks {
+            *marks.entry(*mark).or_default() += count;
+        }
         seeds += 1;
         if report.violation.is_some() {
             report.trace.iter().for_each(|line| say(line));
@@ -86,6 +89,9 @@ fn many(arguments: &Arguments) -> Result<bool> {
         total.effects,
         total.calls
     ));
+    for mark in Mark::ALL {
+        say(&format!("{:>9} {mark:?}", marks.get(mark).copied().unwrap_or_default()));
+    }
     Ok(true)
 }
 

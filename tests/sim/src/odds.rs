@@ -21,6 +21,8 @@ pub(crate) struct Odds {
     pub(crate) provider_limits: u64,
     pub(crate) answer_lost: u64,
     pub(crate) provider_ms: u64,
+    /// A component cannot be had.
+    pub(crate) lost_component: u64,
     /// A client does not hear the answer to its delivery.
     pub(crate) deaf: u64,
 }
@@ -40,6 +42,7 @@ impl Odds {
         provider_limits: 0,
         answer_lost: 0,
         provider_ms: 100,
+        lost_component: 0,
         deaf: 0,
     };
 
@@ -59,6 +62,7 @@ impl Odds {
             provider_limits: some(300, 200),
             answer_lost: some(400, 200),
             provider_ms: 1 + some(900, 40_000),
+            lost_component: some(50, 30),
             deaf: some(500, 300),
         }
     }

@@ -49,14 +49,21 @@ impl Inner {
         match self.mutation {
             Some(Mutation::ForgetDueRow) => claimed.retain(|claim| !self.forgotten.contains(&claim.run.id)),
             Some(Mutation::ForgetResult) => claimed.iter_mut().for_each(|claim| forget_result(&mut claim.journal)),
-            Some(Mutation::ClaimTwice) => claimed.extend(claimed.first().cloned()),
+            Some(Mutation::ClaimTwice) => {
+                let durable = &self.ledger.durable.runs;
+                claimed.extend(claimed.iter().find(|claim| durable.contains_key(&claim.run.id)).cloned());
+            }
             Some(Mutation::ForgetComponent) => claimed.iter_mut().for_each(|claim| claim.run.component = None),
             Some(Mutation::CountCrash) => claimed.iter_mut().flat_map(|claim| &mut claim.journal).for_each(count_crash),
             Some(Mutation::ChangeCall) => {
                 let first = claimed.iter_mut().filter_map(|claim| claim.journal.first_mut());
                 first.for_each(|entry| entry.call.name.push('x'));
             }
-            Some(Mutation::ForgetWish) => claimed.iter_mut().for_each(|claim| claim.run.control = None),
+            Some(Mutation::ForgetWish) => {
+                let cancelled = &self.ledger.cancelled;
+                let forgotten = claimed.iter_mut().filter(|claim| cancelled.contains(&claim.run.id));
+                forgotten.for_each(|claim| claim.run.control = None);
+            }
             Some(_) | None => {}
         }
         claimed

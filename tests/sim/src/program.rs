@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use stepwell_core::{Digest, Manifest, PluginName, WorkflowId};
 
 use crate::dice::Dice;
+use crate::mutation::Mutation;
 
 /// Event names that are sent, and the triggers that workflows have.
 pub(crate) const EVENTS: &[&str] = &["user/created", "user/deleted", "order/paid", "order/late"];
@@ -127,7 +128,13 @@ struct Workflow {
 }
 
 impl Shape {
-    pub(crate) fn throw(dice: &mut Dice) -> Self {
+    pub(crate) fn throw(dice: &mut Dice, mutation: Option<Mutation>) -> Self {
+        let differs = match (mutation, dice.between(0, 60)) {
+            (None, differs) => differs,
+            (Some(Mutation::HideDifference), _) => 400,
+            // One planted fault at a time.
+            (Some(_), _) => 0,
+        };
         let mut number = 0;
         let mut plugins = Vec::new();
         for plugin in 0..dice.between(1, 3) {
@@ -139,7 +146,7 @@ impl Shape {
             }
             plugins.push((name, workflows));
         }
-        Self { plugins, differs: dice.between(0, 60) }
+        Self { plugins, differs }
     }
 
     pub(crate) fn plugins(&self) -> impl Iterator<Item = &PluginName> {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::mark::Mark;
 use crate::world::Inner;
 
 /// How long an idempotency key is remembered.
@@ -36,11 +37,13 @@ pub(crate) struct Request {
 
 impl Provider {
     /// Does it, if it has not done it already.
-    fn perform(&mut self, key: &str, now: u64) {
+    /// Answers whether it has, but has forgotten it.
+    fn perform(&mut self, key: &str, now: u64) -> bool {
         let effects = self.effects.entry(key.to_owned()).or_default();
         if effects.last().is_none_or(|last| now.saturating_sub(*last) > MEMORY_MS) {
             effects.push(now);
         }
+        effects.len() > 1 && effects.last() == Some(&now)
     }
 
     /// How many effects all requests together had.
@@ -59,7 +62,9 @@ impl Inner {
         } else if self.dice.permille(odds.provider_fails) {
             Response::Failed
         } else {
-            self.provider.perform(&request.key, now);
+            if self.provider.perform(&request.key, now) {
+                self.mark(Mark::ProviderHadForgotten);
+            }
             if self.dice.permille(odds.answer_lost) { Response::Unknown } else { Response::Done }
         };
         self.say(format_args!("provider: {} {} -> {response:?}", request.key, request.body));

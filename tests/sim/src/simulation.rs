@@ -13,6 +13,7 @@ use crate::check::{Checker, Violation};
 use crate::client::{self, Delivery};
 use crate::dice::Dice;
 use crate::host::{Host, HostId};
+use crate::mark::Mark;
 use crate::odds::Odds;
 use crate::program::{Component, Shape};
 use crate::world::World;
@@ -33,7 +34,7 @@ pub(crate) struct Simulation {
     calm_at: u64,
     calm: bool,
     entries: u64,
-    /// Processes that live, oldest first; the last one has the newest lease.
+    /// Processes that live; the last one has the newest lease.
     hosts: Vec<Host>,
     next_host: u64,
     folder: BTreeMap<PluginName, Arc<Component>>,
@@ -46,8 +47,9 @@ pub(crate) struct Simulation {
 impl Simulation {
     pub(crate) fn new(world: Arc<World>, seed: u64) -> Self {
         let mut dice = Dice::part(seed, "agenda");
-        let shape = Shape::throw(&mut dice);
-        let Agenda { actions, calm_at } = Agenda::throw(&mut dice);
+        let mutation = world.lock().mutation;
+        let shape = Shape::throw(&mut dice, mutation);
+        let Agenda { actions, calm_at } = Agenda::throw(&mut dice, mutation);
         let mut simulation = Self {
             world,
             seed,
@@ -286,16 +288,24 @@ impl Simulation {
 
     /// Sees which processes have died or ended by themselves.
     fn reap(&mut self) {
+        {
+            let inner = self.world.lock();
+            let epoch = |id: HostId| inner.hosts.get(&id).map_or(0, |process| process.epoch);
+            self.hosts.sort_by_key(|host| (epoch(host.id), host.id));
+        }
         let ids: Vec<HostId> = self.hosts.iter().map(|host| host.id).collect();
         for id in ids {
             let ended = self.hosts.iter().find(|host| host.id == id).and_then(Host::ended);
             let (alive, broken) = {
                 let inner = self.world.lock();
-                let silent = inner.disk.silent_for(inner.time.passed()) >= SILENT_MS;
+                let silent = inner.disk.was_silent(inner.time.passed(), SILENT_MS);
                 (inner.hosts.get(&id).is_some_and(|process| process.alive), inner.disk.broken.is_some() || silent)
             };
             match ended {
                 Some(reason) => {
+                    if reason.contains("STORE_SILENT_MAX") {
+                        self.world.lock().mark(Mark::StoreSilent);
+                    }
                     let newest = self.hosts.last().is_some_and(|host| host.id == id);
                     if newest && !broken && alive {
                         let what = format!("host {id} ended without a reason: {reason}");

@@ -1,21 +1,21 @@
 //! The store's port as a host sees it: each call may take time, fail, or be the last.
 
-use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use stepwell_core::journal::EntryState;
-use stepwell_core::{Digest, Entry, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
+use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::{
-    Claimed, Counts, Cursor, Element, Error, EventFilter, Ingested, Lease, Page, Pruned, Receipt, Retention, RunDetail,
-    RunFilter, Sequence, Store, Verdict,
+    Claimed, Counts, Cursor, Element, Error, EventFilter, Lease, Page, Pruned, Receipt, Retention, RunDetail,
+    RunFilter, Sequence, Store,
 };
 
 use crate::backend::block_on;
 use crate::check::short;
 use crate::host::HostId;
 use crate::ledger::{Write, write_of};
+use crate::mark::Mark;
+use crate::told::Told;
 use crate::world::{Inner, World};
 
 /// The store of one host process.
@@ -156,12 +156,14 @@ impl Inner {
             // Whoever waits for a sync is told at the next one.
             self.disk.fail("the disk is full").into_iter().for_each(std::task::Waker::wake);
             self.say(format_args!("disk: full"));
+            self.mark(Mark::DiskFull);
             return Err(self.disk.check().err().unwrap_or(Error::Closed));
         }
         let number = self.disk.number();
         let planted = self.planted_element(element.clone());
         let verdict = self.disk.backend.submit(number, planted)?;
         self.say(format_args!("host {host} submits {number}: {}", Told(&element, &verdict)));
+        self.mark_submit(host, &element, &verdict);
         let checked = self.check_submit(host, &element, &verdict);
         self.note(checked);
         let write = write_of(element, &verdict);
@@ -182,6 +184,9 @@ impl Inner {
         let checked = self.check_lease(lease);
         self.note(checked);
         self.ledger.claims.clear();
+        if let Some(process) = self.hosts.get_mut(&host) {
+            process.epoch = lease.epoch;
+        }
         self.ledger.note(number, Write::Lease(lease.epoch));
         self.begin_sync();
         Ok((lease, number))
@@ -195,7 +200,11 @@ impl Inner {
         (now, max): (Timestamp, usize),
     ) -> Result<Vec<Claimed>, Error> {
         let taken = self.planted_lease(lease);
-        let claimed = self.disk.backend.claim(taken, queue, now, max)?;
+        let claimed = self.disk.backend.claim(taken, queue, now, max);
+        if matches!(claimed, Err(Error::Fenced { .. })) {
+            self.mark(Mark::SupersededHostFenced);
+        }
+        let claimed = claimed?;
         for claim in &claimed {
             self.say(format_args!("host {host} claims {} of {queue}", short(claim.run.id)));
             let checked = self.check_claim(host, (lease, now.as_millis()), claim);
@@ -211,49 +220,5 @@ impl Inner {
         self.say(format_args!("host {host} gives {} back", short(run)));
         self.ledger.unclaimed(run);
         Ok(())
-    }
-}
-
-/// An element and its verdict in a few words.
-struct Told<'a>(&'a Element, &'a Verdict);
-
-impl fmt::Display for Told<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Element::Ingest(event) => write!(f, "event {} {:?}", event.name, event.external_id)?,
-            Element::Change(change) => {
-                write!(f, "{} from {} to {}", short(change.run.id), change.seen, change.run.status().as_str())?;
-                for entry in &change.entries {
-                    write!(f, "; {} {}: {}", entry.index, entry.call.name, stands(entry))?;
-                }
-                f.write_str(if change.release { "; given back" } else { "" })?;
-            }
-            Element::Control { run, control } => write!(f, "{:?} of {}", control.wish, short(*run))?,
-            Element::Plugin(plugin) => write!(f, "{} is {}", plugin.name, plugin.component.short())?,
-        }
-        match self.1 {
-            Verdict::Changed { .. } | Verdict::Controlled | Verdict::Registered => Ok(()),
-            Verdict::Ingested(Ingested::Created { runs, .. }) => {
-                let runs: Vec<String> = runs.iter().map(|run| short(*run)).collect();
-                write!(f, " starts {}", runs.join(" "))
-            }
-            other => write!(f, " -> {other:?}"),
-        }
-    }
-}
-
-fn stands(entry: &Entry) -> String {
-    match &entry.state {
-        EntryState::Open { attempts, retry_at } => {
-            let last = attempts.last();
-            let sent = last.is_some_and(|last| last.sent_at.is_some());
-            let error = last.and_then(|last| last.error.as_ref()).map(|error| error.message.clone());
-            let retry = retry_at.map(|at| at.to_string());
-            format!("open, {} attempts, sent {sent}, error {error:?}, again {retry:?}", attempts.len())
-        }
-        EntryState::Done { attempts, output, .. } => format!("done after {} with {}", attempts.len(), output.as_str()),
-        EntryState::Failed { attempts, error, .. } => format!("failed after {} by {}", attempts.len(), error.message),
-        EntryState::Asleep { until, .. } => format!("asleep until {until}"),
-        EntryState::Awake { at, by, .. } => format!("awake at {at} by {by:?}"),
     }
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use stepwell_core::{Digest, RunId};
+use stepwell_engine::Settings;
 
 use crate::check::{Checked, Checker, Violation};
 use crate::client::Answer;
@@ -17,6 +18,7 @@ use crate::dice::Dice;
 use crate::disk::{Disk, Pace};
 use crate::host::{HostId, Process};
 use crate::ledger::Ledger;
+use crate::mark::{Mark, Marks};
 use crate::mutation::Mutation;
 use crate::odds::Odds;
 use crate::program::Component;
@@ -47,7 +49,8 @@ pub(crate) struct Inner {
     pub(crate) witness: WitnessFile,
     /// The config value that guests read, as the operator has it now.
     pub(crate) var: u64,
-    pub(crate) activations_max: usize,
+    /// Of every host.
+    pub(crate) settings: Settings,
     pub(crate) seams: u64,
     pub(crate) executions: u64,
     /// Runs whose due row the store has forgotten, where that is planted.
@@ -57,6 +60,7 @@ pub(crate) struct Inner {
     /// What became of requests since somebody looked.
     pub(crate) answers: Vec<Answer>,
     pub(crate) violation: Option<Violation>,
+    pub(crate) marks: Marks,
 }
 
 impl fmt::Debug for Inner {
@@ -150,7 +154,12 @@ impl World {
 
     /// Sets the wall clock.
     pub(crate) fn jump(&self, by_ms: i64) {
-        let woken = self.lock().time.jump(by_ms);
+        let mut inner = self.lock();
+        if by_ms < 0 {
+            inner.mark(Mark::ClockSetBack);
+        }
+        let woken = inner.time.jump(by_ms);
+        drop(inner);
         woken.into_iter().for_each(std::task::Waker::wake);
     }
 }
@@ -183,6 +192,7 @@ impl Inner {
             process.alive = false;
             let call = self.seams;
             self.say(format_args!("host {host} dies at call {call}"));
+            self.mark(Mark::HostDiedInACall);
             return Toll::Death;
         }
         let odds = self.odds;
@@ -208,6 +218,11 @@ impl Inner {
     pub(crate) fn say(&mut self, what: fmt::Arguments<'_>) {
         let passed = self.time.passed();
         self.trace.add(passed, what);
+    }
+
+    /// Counts something that is worth having happened.
+    pub(crate) fn mark(&mut self, mark: Mark) {
+        *self.marks.entry(mark).or_default() += 1;
     }
 
     /// Takes down what a checker says. The first violation is the one that counts.
@@ -241,7 +256,10 @@ impl Inner {
         let woken = self.disk.end_sync(now);
         let (durable, broken) = (self.disk.durable, self.disk.broken.clone());
         match broken {
-            Some(reason) => self.say(format_args!("disk: {reason}")),
+            Some(reason) => {
+                self.mark(Mark::SyncFailed);
+                self.say(format_args!("disk: {reason}"));
+            }
             None => {
                 self.ledger.synced(durable);
                 self.say(format_args!("disk: durable to {durable}"));

@@ -8,6 +8,7 @@ use stepwell_store::{Claimed, Lease};
 use super::{Checked, Checker, hold, short};
 use crate::host::HostId;
 use crate::ledger::RunRow;
+use crate::mark::Mark;
 use crate::world::Inner;
 
 /// How long ago a host that claims has looked at its clock, at most.
@@ -66,9 +67,20 @@ impl Inner {
         self.check_limits(host, &activation.workflow)
     }
 
+    /// Counts what an execution tells.
+    pub(crate) fn mark_execute(&mut self, host: HostId, activation: &Activation) {
+        if self.ledger.claims.get(&activation.run) != Some(&host) {
+            self.mark(Mark::SupersededHostExecutes);
+        }
+        let newest = self.ledger.applied.plugins.get(&activation.plugin).map(|plugin| plugin.component);
+        if newest.is_some_and(|newest| newest != activation.component) {
+            self.mark(Mark::OldComponentGoesOn);
+        }
+    }
+
     fn check_limits(&mut self, host: HostId, workflow: &WorkflowId) -> Checked {
         let limits = self.limits(workflow);
-        let most = self.activations_max;
+        let most = self.settings.activations_max;
         let others: Vec<WorkflowId> = self.ledger.holding(host).map(|it| it.workflow.clone()).collect();
         hold(others.len() < most, Checker::Concurrency, || {
             format!("{workflow} begins beside {others:?}, but the host may execute {most} at once")

@@ -7,6 +7,7 @@ use stepwell_engine::executor::Slot;
 use super::{Checked, Checker, hold, short};
 use crate::guest::Place;
 use crate::ledger::{Body, BodyEnding};
+use crate::mark::Mark;
 use crate::program::Step;
 use crate::provider::Request;
 use crate::world::Inner;
@@ -52,6 +53,9 @@ impl Inner {
                     format!("{} has {ended} ended attempts and is at attempt {}", at(), attempt.number)
                 })?;
                 self.check_retry_time(place, &kept, &at())?;
+                if matches!(&kept, Some(EntryState::Open { attempts, .. }) if attempts.len() > ended) {
+                    self.mark(Mark::AttemptMadeAgain);
+                }
                 let body = Body { attempt: attempt.number, since: self.time.passed(), ending: BodyEnding::Open };
                 self.ledger.bodies.entry((place.run, place.index)).or_default().push(body);
                 Ok(())
@@ -147,6 +151,9 @@ impl Inner {
         })?;
         let what = (place.run, place.step.clone(), nth);
         let sent = (request.key.clone(), request.body.clone());
+        if self.ledger.requests.contains_key(&what) {
+            self.mark(Mark::RequestSentAgain);
+        }
         let before = self.ledger.requests.entry(what.clone()).or_insert_with(|| sent.clone()).clone();
         hold(before == sent, Checker::Effects, || format!("{run}: {step} sent {before:?} and now {sent:?}"))?;
         let of_key = self.ledger.keys.entry(request.key.clone()).or_insert_with(|| what.clone()).clone();

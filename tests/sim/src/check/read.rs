@@ -33,6 +33,6 @@ impl Inner {
     /// A hint says that this run has changed, durably.
     pub(crate) fn check_hint(&self, id: RunId) -> Checked {
         let known = self.ledger.durable.runs.contains_key(&id);
-        hold(known, Checker::Readers, || format!("a hint tells of {}, which is not durable", short(id)))
+        hold(known, Checker::DurableFirst, || format!("a hint tells of {}, which is not durable", short(id)))
     }
 }

@@ -73,6 +73,9 @@ impl Inner {
             return hold(false, Checker::Fanout, || format!("{run} was changed, but no event started it"));
         };
         hold(!row.state.status().is_end(), Checker::Ends, || format!("{run} has ended and was changed again"))?;
+        hold(row.component.is_none() || row.component == change.run.component, Checker::Component, || {
+            format!("{run} began on {:?} and is now on {:?}", row.component, change.run.component)
+        })?;
         for entry in &change.entries {
             self.check_entry(change, row, entry)?;
         }

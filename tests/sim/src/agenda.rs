@@ -22,6 +22,8 @@ pub(crate) enum Action {
     /// The host dies at its so manyth call from now on.
     DieAt(u64),
     Die,
+    /// The host is asked to stop.
+    Stop,
     /// Another process takes the lease.
     TakeOver,
     /// A superseded process ends at last.
@@ -39,6 +41,10 @@ pub(crate) struct Agenda {
     pub(crate) actions: Vec<(u64, Action)>,
     /// From then on nothing goes wrong any more.
     pub(crate) calm_at: u64,
+    /// At which call after their start so many hosts in a row die.
+    pub(crate) storm: Vec<u64>,
+    /// In how many of a thousand cases a host stays down for up to three days.
+    pub(crate) long_down: u64,
 }
 
 impl Agenda {
@@ -63,14 +69,18 @@ impl Agenda {
         add(dice, 300, 3, &|dice| Action::Jump(jump(dice)));
         add(dice, 600, 6, &|dice| Action::DieAt(dice.spread(1, 600)));
         add(dice, 200, 2, &|_| Action::Die);
-        add(dice, likely(200, Mutation::IgnoreLease), 2, &|_| Action::TakeOver);
+        add(dice, 250, 3, &|_| Action::Stop);
+        add(dice, likely(250, Mutation::IgnoreLease), 3, &|_| Action::TakeOver);
         add(dice, likely(600, Mutation::ReadSubmitted), 10, &|_| Action::Read);
         add(dice, 300, 2, &|_| Action::SetVar);
         for delivery in deliveries(dice) {
             let at = if dice.permille(300) { 10 } else { dice.spread(1, calm_at) };
             actions.push((at, Action::Deliver(delivery)));
         }
-        Self { actions, calm_at }
+        let storm = if dice.permille(200) { dice.between(2, 7) } else { 0 };
+        let storm = (0..storm).map(|_| dice.spread(15, 200)).collect();
+        let long_down = if dice.permille(300) { dice.between(1, 600) } else { 30 };
+        Self { actions, calm_at, storm, long_down }
     }
 }
 

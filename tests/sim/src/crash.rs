@@ -5,6 +5,7 @@ use stepwell_store::Store;
 use crate::backend::{Memory, block_on};
 use crate::check::{Checker, Violation};
 use crate::disk::Disk;
+use crate::host::HostId;
 use crate::ledger::Write;
 use crate::mark::Mark;
 use crate::mutation::Mutation;
@@ -37,6 +38,19 @@ impl World {
 }
 
 impl Inner {
+    /// A process has stopped in order: its store was closed, and what was submitted is durable.
+    pub(crate) fn stopped(&mut self, host: HostId) {
+        self.say(format_args!("host {host} has stopped"));
+        self.mark(Mark::HostStoppedInOrder);
+        let alone = self.hosts.iter().all(|(id, process)| *id == host || !process.alive);
+        if alone && self.disk.broken.is_none() {
+            match self.disk.close() {
+                Ok(durable) => self.ledger.synced(durable),
+                Err(error) => self.say(format_args!("disk: not closed: {error}")),
+            }
+        }
+    }
+
     /// Loses what is not durable, or most of it. Answers up to which write everything was kept.
     fn lose(&mut self) -> Result<u64, String> {
         let durable = self.disk.durable;

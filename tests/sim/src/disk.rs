@@ -112,6 +112,12 @@ impl Disk {
         }
     }
 
+    /// Syncs everything at once. Answers up to which write.
+    pub(crate) fn close(&mut self) -> Result<u64, Error> {
+        self.durable = self.backend.sync(self.submitted)?;
+        Ok(self.durable)
+    }
+
     /// Nothing can be kept from now on. Answers whom to wake.
     pub(crate) fn fail(&mut self, reason: &str) -> Vec<Waker> {
         self.broken.get_or_insert_with(|| reason.to_owned());

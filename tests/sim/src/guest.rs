@@ -268,7 +268,7 @@ impl Guest<'_> {
     async fn body(&mut self, step: &Step, attempt: &Attempted) -> Result<Result<Json, StepError>, Left> {
         self.world.pause(step.takes_ms).await;
         for nth in 1..=step.requests {
-            if let Err(error) = self.request(attempt.token, nth).await? {
+            if let Err(error) = self.request(step, attempt.token, nth).await? {
                 return Ok(Err(error));
             }
         }
@@ -290,7 +290,7 @@ impl Guest<'_> {
         }
     }
 
-    async fn request(&mut self, token: u64, nth: u32) -> Result<Result<(), StepError>, Left> {
+    async fn request(&mut self, step: &Step, token: u64, nth: u32) -> Result<Result<(), StepError>, Left> {
         self.world.seam(self.place.host).await;
         let permit = self.calls.permit(token).await?;
         self.world.seam(self.place.host).await;
@@ -300,7 +300,12 @@ impl Guest<'_> {
             let request = Request { key, body: format!("{:016x}", hash(self.seen, &nth.to_le_bytes())) };
             let checked = inner.check_leaves(&self.place, nth, &self.place.step, &request);
             inner.note(checked);
-            inner.request(&request)
+            let (response, takes, twice) = inner.request(&request);
+            if twice {
+                let checked = inner.check_forgotten(&self.place, step);
+                inner.note(checked);
+            }
+            (response, takes)
         };
         self.world.pause(takes).await;
         self.world.seam(self.place.host).await;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use stepwell_engine::limits::DRAIN_MAX;
 use stepwell_engine::{Engine, Handle, Ports, Settings};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -54,6 +55,8 @@ enum Started {
     #[default]
     NotYet,
     Open(Engine, Handle),
+    Stopping,
+    Stopped,
     Failed(String),
 }
 
@@ -81,7 +84,7 @@ impl Host {
             let outcome = boot(&world, id, (ports, settings), folder).await;
             let changes = match &outcome {
                 Started::Open(_, handle) => Some(handle.changes()),
-                Started::NotYet | Started::Failed(_) => None,
+                Started::NotYet | Started::Stopping | Started::Stopped | Started::Failed(_) => None,
             };
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
             if let Some(changes) = changes {
@@ -95,8 +98,34 @@ impl Host {
     pub(crate) fn handle(&self) -> Option<Handle> {
         match &*self.started.lock().unwrap_or_else(PoisonError::into_inner) {
             Started::Open(_, handle) => Some(handle.clone()),
-            Started::NotYet | Started::Failed(_) => None,
+            Started::NotYet | Started::Stopping | Started::Stopped | Started::Failed(_) => None,
         }
+    }
+
+    /// Asks it to stop, as whoever runs it does.
+    pub(crate) fn stop(&mut self, world: &Arc<World>) {
+        let slot = Arc::clone(&self.started);
+        let mut started = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let engine = match std::mem::replace(&mut *started, Started::Stopping) {
+            Started::Open(engine, _) => engine,
+            other => return *started = other,
+        };
+        drop(started);
+        let (id, world) = (self.id, Arc::clone(world));
+        world.lock().say(format_args!("host {id} is asked to stop"));
+        if let Some(process) = world.lock().hosts.get_mut(&id) {
+            process.open = false;
+        }
+        self.requests.spawn(async move {
+            engine.stop(DRAIN_MAX).await;
+            world.seam(id).await;
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Started::Stopped;
+        });
+    }
+
+    /// Whether it has stopped as it was asked to.
+    pub(crate) fn has_stopped(&self) -> bool {
+        matches!(&*self.started.lock().unwrap_or_else(PoisonError::into_inner), Started::Stopped)
     }
 
     /// Why it ended by itself, if it did.
@@ -105,7 +134,7 @@ impl Host {
         match &*self.started.lock().unwrap_or_else(PoisonError::into_inner) {
             Started::Open(engine, _) => engine.broken().now_or_never(),
             Started::Failed(reason) => Some(reason.clone()),
-            Started::NotYet => None,
+            Started::NotYet | Started::Stopping | Started::Stopped => None,
         }
     }
 

@@ -50,8 +50,12 @@ impl Inner {
             Some(Mutation::ForgetDueRow) => claimed.retain(|claim| !self.forgotten.contains(&claim.run.id)),
             Some(Mutation::ForgetResult) => claimed.iter_mut().for_each(|claim| forget_result(&mut claim.journal)),
             Some(Mutation::ClaimTwice) => {
+                // Where no limit is broken by it.
+                let free =
+                    |claim: &&Claimed| self.settings.activations_max > 4 && self.limits(&claim.run.workflow).is_empty();
                 let durable = &self.ledger.durable.runs;
-                claimed.extend(claimed.iter().find(|claim| durable.contains_key(&claim.run.id)).cloned());
+                let twice = claimed.iter().filter(free).find(|claim| durable.contains_key(&claim.run.id));
+                claimed.extend(twice.cloned());
             }
             Some(Mutation::ForgetComponent) => claimed.iter_mut().for_each(|claim| claim.run.component = None),
             Some(Mutation::CountCrash) => claimed.iter_mut().flat_map(|claim| &mut claim.journal).for_each(count_crash),

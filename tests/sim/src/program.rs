@@ -61,6 +61,8 @@ pub(crate) struct Step {
     pub(crate) options: String,
     pub(crate) policy: Policy,
     pub(crate) timeout_ms: u64,
+    /// Whether an attempt of unknown outcome waits for a person once the provider may have forgotten it.
+    pub(crate) pauses: bool,
     pub(crate) requests: u32,
     pub(crate) takes_ms: u64,
     /// How each attempt ends; the last one stands for all that follow.
@@ -231,7 +233,8 @@ fn step(dice: &mut Dice, number: u64) -> Step {
         jitter: dice.between(0, 50),
     };
     let timeout_ms = dice.spread(50, 120_000);
-    let unknown = if dice.permille(300) { "pause" } else { "retry" };
+    let pauses = dice.permille(400);
+    let unknown = if pauses { "pause" } else { "retry" };
     let retries = json!({
         "attempts_max": policy.attempts_max,
         "first_delay": format!("{}ms", policy.first_delay_ms),
@@ -250,6 +253,7 @@ fn step(dice: &mut Dice, number: u64) -> Step {
         options,
         policy,
         timeout_ms,
+        pauses,
         requests: if dice.permille(700) { u32::try_from(dice.between(1, 3)).unwrap_or(1) } else { 0 },
         takes_ms: if dice.permille(500) { dice.spread(1, timeout_ms) } else { 0 },
         endings,

@@ -53,21 +53,24 @@ impl Provider {
 }
 
 impl Inner {
-    /// A request arrives. Answers what comes back, and after how long.
-    pub(crate) fn request(&mut self, request: &Request) -> (Response, u64) {
+    /// A request arrives. Answers what comes back, after how long, and whether it was done although it had been done
+    /// before.
+    pub(crate) fn request(&mut self, request: &Request) -> (Response, u64, bool) {
         let (odds, now) = (self.odds, self.time.passed());
         let takes = self.dice.spread(1, odds.provider_ms.max(1));
+        let mut twice = false;
         let response = if self.dice.permille(odds.provider_limits) {
             Response::Limited { retry_after_ms: self.dice.spread(1, 600_000) }
         } else if self.dice.permille(odds.provider_fails) {
             Response::Failed
         } else {
-            if self.provider.perform(&request.key, now) {
+            twice = self.provider.perform(&request.key, now);
+            if twice {
                 self.mark(Mark::ProviderHadForgotten);
             }
             if self.dice.permille(odds.answer_lost) { Response::Unknown } else { Response::Done }
         };
         self.say(format_args!("provider: {} {} -> {response:?}", request.key, request.body));
-        (response, takes)
+        (response, takes, twice)
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Simulation {
     agenda: BTreeMap<(u64, u64), Action>,
     calm_at: u64,
     calm: bool,
+    storm: Vec<u64>,
+    long_down: u64,
     entries: u64,
     /// Processes that live; the last one has the newest lease.
     hosts: Vec<Host>,
@@ -49,7 +51,7 @@ impl Simulation {
         let mut dice = Dice::part(seed, "agenda");
         let mutation = world.lock().mutation;
         let shape = Shape::throw(&mut dice, mutation);
-        let Agenda { actions, calm_at } = Agenda::throw(&mut dice, mutation);
+        let Agenda { actions, calm_at, storm, long_down } = Agenda::throw(&mut dice, mutation);
         let mut simulation = Self {
             world,
             seed,
@@ -57,6 +59,8 @@ impl Simulation {
             agenda: BTreeMap::new(),
             calm_at,
             calm: false,
+            storm,
+            long_down,
             entries: 0,
             hosts: Vec::new(),
             next_host: 1,
@@ -157,6 +161,13 @@ impl Simulation {
         true
     }
 
+    /// Asks the newest host to stop in order.
+    fn stop(&mut self) {
+        if let Some(host) = self.hosts.last_mut() {
+            host.stop(&self.world);
+        }
+    }
+
     fn open_host(&self) -> Option<(HostId, stepwell_engine::Handle)> {
         let newest = self.hosts.iter().rev();
         newest.filter_map(|host| Some((host.id, host.handle()?))).find(|(id, _)| self.world.lock().is_alive(*id))
@@ -190,6 +201,7 @@ impl Simulation {
                     self.end(host, "it is killed");
                 }
             }
+            Action::Stop => self.stop(),
             Action::TakeOver if !self.calm && !self.hosts.is_empty() => {
                 self.start();
                 self.later(60_000, Action::EndSuperseded);
@@ -215,7 +227,7 @@ impl Simulation {
 
     fn deliver(&mut self, delivery: Delivery) {
         let Some(to) = self.open_host() else {
-            return self.later(20_000, Action::Deliver(delivery));
+            return self.later(3_600_000, Action::Deliver(delivery));
         };
         self.entries += 1;
         let request = self.entries;
@@ -284,6 +296,10 @@ impl Simulation {
         self.next_host += 1;
         let folder = self.folder.values().cloned().collect();
         self.hosts.push(Host::start(&self.world, id, folder));
+        let dies_at = if self.calm { None } else { self.storm.pop() };
+        if let Some(process) = self.world.lock().hosts.get_mut(&id) {
+            process.dies_at = dies_at;
+        }
     }
 
     /// Sees which processes have died or ended by themselves.
@@ -301,6 +317,11 @@ impl Simulation {
                 let silent = inner.disk.was_silent(inner.time.passed(), SILENT_MS);
                 (inner.hosts.get(&id).is_some_and(|process| process.alive), inner.disk.broken.is_some() || silent)
             };
+            if self.hosts.iter().any(|host| host.id == id && host.has_stopped()) {
+                self.world.lock().stopped(id);
+                self.end(id, "it has stopped");
+                continue;
+            }
             match ended {
                 Some(reason) => {
                     if reason.contains("STORE_SILENT_MAX") {
@@ -334,7 +355,10 @@ impl Simulation {
         self.world.crash();
         match self.calm {
             true => self.enter(0, Action::Start),
-            false => self.later(10_000, Action::Start),
+            false => {
+                let long = self.world.lock().dice.permille(self.long_down);
+                self.later(if long { 3 * 24 * 3_600_000 } else { 10_000 }, Action::Start);
+            }
         }
     }
 

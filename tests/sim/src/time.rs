@@ -49,6 +49,11 @@ impl Time {
         before.fold(self.wall(), i64::max)
     }
 
+    /// Whether the wall clock was ever set.
+    pub(crate) const fn was_set(&self) -> bool {
+        !self.jumps.is_empty()
+    }
+
     pub(crate) fn has_come(&self, moment: Moment) -> bool {
         match moment {
             Moment::Passed(at) => self.passed >= at,

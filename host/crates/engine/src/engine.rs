@@ -84,6 +84,7 @@ impl Engine {
             !broken
         });
         tokio::select! {
+            biased;
             () = ended(&mut self.scheduler, self.pruning.as_mut()) => {}
             () = self.shared.clock.pause(limit) => {
                 let active = self.shared.active.executing().len();

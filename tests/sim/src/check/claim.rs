@@ -51,8 +51,10 @@ impl Inner {
     pub(crate) fn check_execute(&mut self, host: HostId, activation: &Activation) -> Checked {
         let (id, run) = (activation.run, short(activation.run));
         if self.ledger.claims.get(&id) != Some(&host) {
-            // Its lease is superseded: it may not know yet.
-            return Ok(());
+            // A host whose lease is superseded may not know it yet.
+            let epoch = self.hosts.get(&host).map(|process| process.epoch);
+            let newest = epoch == Some(self.ledger.applied.epoch);
+            return hold(!newest, Checker::OneHand, || format!("{run} is executed and not claimed"));
         }
         let other = self.ledger.executions.iter().find(|it| it.run == id && it.host == host && it.is_at_it());
         hold(other.is_none(), Checker::OneHand, || format!("{run} is executed twice at once"))?;
@@ -99,7 +101,7 @@ impl Inner {
     }
 
     /// The limits of a workflow, which are the same in all versions: how many, and of which group.
-    fn limits(&self, workflow: &WorkflowId) -> Vec<(usize, Option<String>)> {
+    pub(crate) fn limits(&self, workflow: &WorkflowId) -> Vec<(usize, Option<String>)> {
         let declared = self.components.values().find_map(|component| component.manifest.workflow(workflow));
         let limits = declared.map(|workflow| workflow.concurrency.as_slice()).unwrap_or_default();
         limits.iter().map(|it| (it.limit as usize, it.group.clone())).collect()

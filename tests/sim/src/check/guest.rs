@@ -160,6 +160,19 @@ impl Inner {
         hold(of_key == what, Checker::Effects, || format!("the key {} is of {of_key:?} and {what:?}", request.key))
     }
 
+    /// The provider does a request twice, since it has forgotten the first. Allowed where the first one's outcome was
+    /// known, or its step does not mind, or a person wants it.
+    pub(crate) fn check_forgotten(&self, place: &Place, step: &Step) -> Checked {
+        let bodies = self.ledger.bodies.get(&(place.run, place.index)).map(Vec::as_slice).unwrap_or_default();
+        let again = matches!(bodies, [.., before, last] if before.attempt == last.attempt);
+        let resumed = self.ledger.applied.runs.get(&place.run).is_some_and(|row| row.resumed);
+        // By a clock that was set nobody can tell how old an attempt is.
+        let known = !again || resumed || self.time.was_set();
+        hold(known || !step.pauses, Checker::Effects, || {
+            format!("{} {}: an attempt of unknown outcome was made again", short(place.run), step.name)
+        })
+    }
+
     pub(crate) fn returned(&mut self, run: RunId, output: &Json) {
         self.ledger.returned.insert(run, output.as_str().to_owned());
     }

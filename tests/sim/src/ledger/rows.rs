@@ -39,6 +39,8 @@ pub(crate) struct RunRow {
     pub(crate) control: Option<Control>,
     /// Whether a person ever woke it.
     pub(crate) woken: bool,
+    /// Whether a person ever resumed it.
+    pub(crate) resumed: bool,
     /// How many wishes for it were taken down.
     pub(crate) wishes: u32,
     /// The last write that it has made, or that made it.
@@ -62,6 +64,7 @@ impl Rows {
                 let Some(row) = self.runs.get_mut(run) else { return };
                 row.control = Some(stepwell_core::execution::merge(row.control.take(), control.clone()));
                 row.woken |= control.wish == Wish::Wake;
+                row.resumed |= control.wish == Wish::Resume;
                 row.wishes += 1;
             }
             Write::Plugin(plugin) => drop(self.plugins.insert(plugin.name.clone(), Plugin::clone(plugin))),
@@ -90,6 +93,7 @@ impl Rows {
                 entries: BTreeMap::new(),
                 control: None,
                 woken: false,
+                resumed: false,
                 wishes: 0,
                 number,
             };

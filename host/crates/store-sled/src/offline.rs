@@ -76,6 +76,7 @@ pub fn restore(backup: &Path, dir: &Path, options: Options) -> Result<Held, Offl
     let how = stepwell_log::Writing::new(Arc::new(|file| file.sync_data()));
     drop(stepwell_log::open::<OpenError>(&data.log(), frame, how, &mut |_| Ok(()))?);
     drop(database);
+    data.wait_until_let_go();
     data.sync()?;
     data.is_made()?;
     Ok(held)
@@ -95,6 +96,7 @@ pub fn compact(dir: &Path, options: Options) -> Result<Compacted, OfflineError> 
     let database = open_database(&data, options, false)?;
     snapshots.take(&database.db, database.applied)?;
     drop(database);
+    data.wait_until_let_go();
     let old = data.database().with_extension("before-compaction");
     if old.exists() {
         fs::remove_dir_all(&old).map_err(io(&old))?;
@@ -106,6 +108,7 @@ pub fn compact(dir: &Path, options: Options) -> Result<Compacted, OfflineError> 
         load(&fresh.db, newest)?;
     }
     drop(fresh);
+    data.wait_until_let_go();
     data.sync()?;
     fs::remove_dir_all(&old).map_err(io(&old))?;
     Ok(Compacted { before, after: size(&data.database()) })

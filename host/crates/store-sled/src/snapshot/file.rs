@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::error::is_full;
 use crate::payload::{put_number, take, take_number};
 
 const MAGIC: [u8; 8] = *b"SWSNAP\0\0";
@@ -42,7 +43,17 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
-        Self::Io { path: path.to_owned(), reason: error.to_string() }
+        Self::Io { path: path.to_owned(), reason: reason(error) }
+    }
+
+    /// Of a writer that does not know its file.
+    pub(crate) fn at(self, path: &Path) -> Self {
+        match self {
+            Self::Io { path: unknown, reason } if unknown == Path::new(UNKNOWN) => {
+                Self::Io { path: path.to_owned(), reason }
+            }
+            other => other,
+        }
     }
 
     pub(crate) fn damaged(path: &Path, offset: u64, reason: impl Into<String>) -> Self {
@@ -58,8 +69,14 @@ impl From<stepwell_store::Error> for Error {
 
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
-        Self::Io { path: PathBuf::from("the file"), reason: error.to_string() }
+        Self::Io { path: PathBuf::from(UNKNOWN), reason: reason(&error) }
     }
+}
+
+const UNKNOWN: &str = "the file";
+
+fn reason(error: &io::Error) -> String {
+    if is_full(error) { "no space is left: free some and start again".to_owned() } else { error.to_string() }
 }
 
 /// What a file holds.

@@ -119,7 +119,7 @@ pub(crate) fn write_durably(
     let temporary = path.with_extension("tmp");
     let failed = |error: io::Error| Error::io(&temporary, &error);
     let mut file = File::create(&temporary).map_err(failed)?;
-    let written = write(&mut file)?;
+    let written = write(&mut file).map_err(|error| error.at(&temporary))?;
     file.sync_all().map_err(failed)?;
     let found = read(&temporary, &mut |_| Ok(()))?;
     if found != written {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use stepwell_core::run::{State, Status};
 use stepwell_core::{Event, EventId, Run, RunId, Timestamp};
 use stepwell_store::{Change, Counts, Element, Ingested, Lease, RunFilter, Store, Verdict};
+use stepwell_store_sled::{Options, SledStore};
 
-use crate::backend::open;
 use crate::fixtures::*;
 
 const ROUNDS: u64 = 20;
@@ -36,6 +36,18 @@ async fn what_was_acknowledged_survives_kill_9() {
     }
     assert!(said.events.len() > 200, "{} events were acknowledged", said.events.len());
     assert!(said.revisions.values().filter(|revision| **revision > 1).count() > 50, "runs were worked on");
+}
+
+/// A store whose checkpoints, snapshots and files of the log are so small that a round has several of each.
+fn open(dir: &Path) -> Arc<SledStore> {
+    let options = Options {
+        cache_bytes: 4 << 20,
+        checkpoint_bytes: 128 << 10,
+        snapshot_bytes: 512 << 10,
+        segment_bytes: 128 << 10,
+        ..Options::default()
+    };
+    Arc::new(SledStore::open(dir, options).unwrap())
 }
 
 fn start(dir: &Path, round: u64) -> Child {
@@ -94,8 +106,7 @@ fn say(line: String) {
 
 /// The child: takes events in and works on runs, on several tasks, until it is killed.
 async fn work(dir: &Path, round: u64) {
-    let (store, _gate) = open(dir);
-    let store: Arc<dyn Store> = store;
+    let store: Arc<dyn Store> = open(dir);
     register(&*store).await;
     let lease = store.acquire().await.unwrap();
     say(format!("\nepoch {}", lease.epoch));
@@ -141,7 +152,7 @@ async fn advance(store: &dyn Store, lease: Lease, run: Run) {
 }
 
 async fn check(dir: &Path, said: &Said, round: u64) {
-    let (store, _gate) = open(dir);
+    let store = open(dir);
     for (n, id) in &said.events {
         assert!(store.event(*id).await.unwrap().is_some(), "event {n} was lost in round {round}");
     }

@@ -8,10 +8,11 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use stepwell_core::{Digest, Event, EventId, Run};
 use stepwell_store::{Cursor, Element, EventFilter, Ingested, Page, RunFilter, Store, Verdict};
-use stepwell_store_sled::offline::verify;
+use stepwell_store_sled::offline::{Report, verify};
 use stepwell_store_sled::{OpenError, SledStore};
 
 use crate::acks::Said;
+use crate::child::MADE_ANEW;
 use crate::world::{component, entry, event, number_of, options, register, runs_of};
 
 /// Events of a check's own have numbers from here on.
@@ -26,21 +27,33 @@ pub enum Outcome {
     Refused(String),
     /// It was opened, and something in it cannot be read, as was said.
     Told(String),
+    /// It was opened, something in it is not as it was acknowledged, and `verify` alone finds that.
+    Verified(String),
 }
 
-/// Checks. An error is a finding.
+/// Checks. An error is a finding, but where the store says that it found damage, and ends.
 pub fn check(dir: &Path, acks: &str) -> Result<Outcome> {
+    match checked(dir, acks) {
+        Err(error) if format!("{error:#}").contains(MADE_ANEW) => Ok(Outcome::Told(format!("{error:#}"))),
+        other => other,
+    }
+}
+
+fn checked(dir: &Path, acks: &str) -> Result<Outcome> {
     let said = Said::of(acks);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
     let store = match SledStore::open(dir, options()) {
         Ok(store) => store,
         Err(error) => return refused(dir, &error),
     };
-    let (store, known) = match runtime.block_on(async { has(&store, &said).await.map(|told| (told, ())) }) {
-        Ok((told, ())) => (store, told),
-        Err(error) => return Err(error),
+    let told = match runtime.block_on(has(&store, &said)) {
+        Ok(told) => told,
+        Err(error) => {
+            drop(store);
+            return found_by_verify(dir, error);
+        }
     };
-    if let Some(told) = known {
+    if let Some(told) = told {
         // What is told must be found by whoever looks.
         drop(store);
         return Ok(Outcome::Told(told));
@@ -50,9 +63,7 @@ pub fn check(dir: &Path, acks: &str) -> Result<Outcome> {
     store.end().context("it cannot be closed")?;
     let report = verify(dir, options()).context("it cannot be verified")?;
     if !report.is_good() {
-        let findings: Vec<String> =
-            report.findings.iter().take(5).map(|it| format!("{}: {}", it.what, it.reason)).collect();
-        return Ok(Outcome::Told(format!("verify: {}", findings.join("; "))));
+        return Ok(Outcome::Told(format!("verify: {}", findings(&report))));
     }
     let store = SledStore::open(dir, options()).context("it does not open again")?;
     runtime.block_on(async {
@@ -62,6 +73,19 @@ pub fn check(dir: &Path, acks: &str) -> Result<Outcome> {
     })?;
     store.end().context("it cannot be closed again")?;
     Ok(Outcome::Whole)
+}
+
+/// What a reader is not told must at least be found by whoever looks.
+fn found_by_verify(dir: &Path, error: anyhow::Error) -> Result<Outcome> {
+    match verify(dir, options()) {
+        Ok(report) if !report.is_good() => Ok(Outcome::Verified(format!("{error:#}: {}", findings(&report)))),
+        Ok(_) | Err(_) => Err(error),
+    }
+}
+
+fn findings(report: &Report) -> String {
+    let told: Vec<_> = report.findings.iter().take(5).map(|it| format!("{}: {}", it.what, it.reason)).collect();
+    told.join("; ")
 }
 
 /// A refusal names a path, and is made by something that expects it.

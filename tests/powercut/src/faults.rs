@@ -95,7 +95,7 @@ pub fn full_disk(programs: &Programs) -> Result<Option<String>> {
     let home = home()?;
     let small = home.path().join("small");
     fs::create_dir(&small)?;
-    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"]).arg(&small).output();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=10m", "tmpfs"]).arg(&small).output();
     if !mount.is_ok_and(|done| done.status.success()) {
         return Ok(None);
     }
@@ -108,7 +108,7 @@ pub fn full_disk(programs: &Programs) -> Result<Option<String>> {
 fn on_full_disk(programs: &Programs, home: &Path, small: &Path) -> Result<String> {
     let place = Place { dir: small.join("data"), ..Place::within(home) };
     let ballast = small.join("ballast");
-    fs::write(&ballast, vec![1; 1 << 20])?;
+    fs::write(&ballast, vec![1; 4 << 20])?;
     let life = Life { life: 0, count: 1_000_000, before: Before::Nothing, end: End::Closed };
     let (status, told) = programs.live(&place, &life, None)?;
     ensure!(status.code() == Some(1) && told.contains("no space is left"), "{status}: {told}");

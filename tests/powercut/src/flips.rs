@@ -43,8 +43,10 @@ enum Kind {
     InFlight,
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 14] = [
     Kind::Log,
+    Kind::Log,
+    Kind::Database,
     Kind::Database,
     Kind::Seal,
     Kind::Snapshot,
@@ -160,10 +162,12 @@ fn one(programs: &Programs, base: &Base, kind: Kind, seed: &mut Seed) -> Result<
 }
 
 fn checked(programs: &Programs, place: &Place) -> Result<&'static str> {
-    Ok(match programs.check(&place.dir, &place.acks)? {
-        Outcome::Whole => "healed",
-        Outcome::Refused(_) => "refused",
-        Outcome::Told(_) => "told",
+    Ok(match programs.check_twice(&place.dir, &place.acks)? {
+        (Outcome::Whole, false) => "healed",
+        (Outcome::Whole, true) => "told, and healed at the next start",
+        (Outcome::Refused(_), _) => "refused",
+        (Outcome::Told(_), _) => "told",
+        (Outcome::Verified(_), _) => "found by verify alone",
     })
 }
 

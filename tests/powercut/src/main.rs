@@ -104,6 +104,7 @@ fn outcome(dir: &std::path::Path, acks: &std::path::Path) -> Result<()> {
     match check(dir, &std::fs::read_to_string(acks)?)? {
         Outcome::Whole => eprintln!("OUTCOME whole"),
         Outcome::Refused(why) => eprintln!("OUTCOME refused {}", why.replace('\n', " ")),
+        Outcome::Verified(what) => eprintln!("OUTCOME verified {}", what.replace('\n', " ")),
         Outcome::Told(what) => eprintln!("OUTCOME told {}", what.replace('\n', " ")),
     }
     Ok(())

@@ -89,6 +89,9 @@ fn kill(acks: &Acks) -> ! {
     panic!("there is no shim before this process");
 }
 
+/// What is found where the database was.
+pub(crate) const SPOILED: [u8; 512] = [0xaa; 512];
+
 /// As a disk does it that lost some of its sectors.
 fn spoil(dir: &Path) -> Result<()> {
     let path = dir.join("sled/db");
@@ -96,7 +99,7 @@ fn spoil(dir: &Path) -> Result<()> {
     let bytes = file.metadata()?.len();
     let mut seed = Seed::new(bytes, 3);
     for _ in 0..=bytes / 4096 {
-        std::os::unix::fs::FileExt::write_all_at(&file, &[0xaa; 512], seed.number() % bytes.max(1))?;
+        std::os::unix::fs::FileExt::write_all_at(&file, &SPOILED, seed.number() % bytes.max(1))?;
     }
     Ok(file.sync_all()?)
 }

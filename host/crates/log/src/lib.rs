@@ -21,5 +21,5 @@ mod segments;
 
 pub use appender::{Appender, SyncFile, Writing};
 pub use error::Error;
-pub use recovery::{Frame, Log, Opened, Recovery, exists, open};
+pub use recovery::{Frame, Log, Opened, Recovery, exists, open, read};
 pub use segments::Segments;

@@ -88,6 +88,23 @@ pub fn open<E: From<Error>>(
     Ok(Opened { log: Log { appender, segments }, recovery })
 }
 
+/// Gives `replay` every frame after `after`, in order, and changes nothing. Answers the number of the last.
+pub fn read<E: From<Error>>(
+    dir: &Path,
+    after: u64,
+    replay: &mut dyn FnMut(Frame<'_>) -> Result<(), E>,
+) -> Result<u64, E> {
+    let mut walk = Walk { wanted: after.saturating_add(1), ..Walk::default() };
+    let files = list(dir)?;
+    if let Some((first, path)) = files.first().filter(|(first, _)| *first > walk.wanted) {
+        return Err(Error::Gap { path: path.clone(), from: walk.wanted, to: first - 1 }.into());
+    }
+    for (first, path) in files {
+        walk.segment(first, &path, replay)?;
+    }
+    Ok(walk.wanted - 1)
+}
+
 impl Recovery {
     fn tell(&self) {
         if self.cut > 0 {

@@ -99,6 +99,19 @@ impl DataDir {
         self.root.join("components")
     }
 
+    /// There while the database is known not to be fit.
+    pub(crate) fn unfit(&self) -> PathBuf {
+        self.root.join("sled.unfit")
+    }
+
+    /// The database was made anew.
+    pub(crate) fn is_fit(&self) -> Result<(), OpenError> {
+        match fs::remove_file(self.unfit()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(OpenError::io(self.unfit(), error)),
+            Ok(()) | Err(_) => sync_path(&self.root),
+        }
+    }
+
     pub(crate) fn database_exists(&self) -> bool {
         self.database().join(DB_FILE).exists()
     }

@@ -64,6 +64,17 @@ impl OpenError {
     }
 }
 
+/// What is said where the database turns out to be damaged while it is in use.
+pub(crate) const DAMAGED: &str =
+    "the database is damaged: start the host again, which makes it anew from snapshot and log";
+/// How it begins where it panics, which it does over damage that it does not expect.
+pub(crate) const PANICKED: &str = "the database panicked";
+
+/// Whether the next start should make the database anew.
+pub(crate) fn is_of_damage(reason: &str) -> bool {
+    reason == DAMAGED || reason.starts_with(PANICKED)
+}
+
 /// Why something was not read or written.
 #[derive(Debug)]
 pub(crate) enum Trouble {
@@ -86,10 +97,7 @@ impl From<sled::Error> for Trouble {
     fn from(error: sled::Error) -> Self {
         match error {
             sled::Error::Io(error) => Self::io("the database", &error),
-            sled::Error::Corruption { .. } => Self::Failed(
-                "the database is damaged: stop the host, set the data directory aside (do not delete it) and restore a backup in its place"
-                    .to_owned(),
-            ),
+            sled::Error::Corruption { .. } => Self::Failed(DAMAGED.to_owned()),
             other => Self::Failed(format!("the database failed ({other}): start the host again")),
         }
     }

@@ -1,6 +1,7 @@
 //! What is done with a data directory that no host uses: restore a backup into it, check all of it, make its
 //! database small again.
 
+mod against;
 mod check;
 
 use std::fs;

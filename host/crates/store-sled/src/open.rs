@@ -100,7 +100,7 @@ pub(crate) fn open(mut dir: DataDir, options: Options, sync: &SyncFile) -> Resul
         Err(refusal) => return Err(refusal),
     };
     let Parts { db, known, layers, log, is_whole } = parts;
-    if let Err(error) = made(&mut dir) {
+    if let Err(error) = made(&mut dir).and_then(|()| if is_rebuilt { dir.is_fit() } else { Ok(()) }) {
         let_go(db);
         return Err(error);
     }
@@ -140,6 +140,9 @@ fn is_of_the_database(refusal: &OpenError) -> bool {
 /// Opens the database, or makes it in a directory that never had one.
 fn database(dir: &DataDir, options: Options) -> Result<Database, OpenError> {
     let is_new = dir.age() == Age::New;
+    if dir.age() == Age::Current && dir.unfit().exists() {
+        return Err(damaged(dir.root(), "its database was found to be damaged while it was in use"));
+    }
     if !is_new && !dir.database_exists() {
         return Err(damaged(dir.root(), "its database is gone"));
     }

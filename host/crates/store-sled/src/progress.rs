@@ -2,16 +2,22 @@
 //! failed or is closed. A sync wakes those whose writes it covers, and nobody else.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stepwell_store::{Error, Sequence};
 use tokio::sync::oneshot;
 use tracing::error;
 
+use crate::dir::write_durably;
+use crate::error::is_of_damage;
+
 /// Shared between the store's threads and everybody who waits for them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Progress {
     state: Mutex<State>,
+    /// A file that tells the next start that the database is not fit.
+    unfit: PathBuf,
 }
 
 #[derive(Debug, Default)]
@@ -50,8 +56,8 @@ impl State {
 }
 
 impl Progress {
-    pub(crate) fn new() -> Self {
-        Self::default()
+    pub(crate) fn new(unfit: PathBuf) -> Self {
+        Self { state: Mutex::default(), unfit }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -71,6 +77,11 @@ impl Progress {
 
     /// The store cannot go on, for this reason unless it had another one before.
     pub(crate) fn fail(&self, reason: &str) {
+        if is_of_damage(reason) && self.check().is_ok() {
+            // Before anybody is told, since the process ends by that.
+            let noted = write_durably(&self.unfit, reason.as_bytes());
+            let _ = noted.inspect_err(|error| error!(%error, "the next start will not know of it"));
+        }
         if self.end(End::Failed(reason.into())) {
             error!(reason, "the store cannot keep what it is given");
         }

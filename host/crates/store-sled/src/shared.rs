@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use stepwell_core::RunId;
 use stepwell_store::{Error, Lease};
 
+use crate::dir::DataDir;
 use crate::error::Trouble;
 use crate::layers::{Layer, Layers};
 use crate::progress::Progress;
@@ -27,13 +28,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(db: sled::Db, layers: Arc<Layers>, components: PathBuf) -> Self {
+    pub(crate) fn new(db: sled::Db, layers: Arc<Layers>, dir: &DataDir) -> Self {
         Self {
-            progress: Arc::new(Progress::new()),
+            progress: Arc::new(Progress::new(dir.unfit())),
             db: RwLock::new(Some(db)),
             layers,
             still: Arc::default(),
-            components,
+            components: dir.components(),
             writing_component: Mutex::default(),
             given_back: Mutex::default(),
         }

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::checkpoint::{Checkpointer, Checkpoints};
 use crate::commit::{Commits, Committer, Wake};
 use crate::dir::DataDir;
-use crate::error::{OpenError, Trouble};
+use crate::error::{OpenError, PANICKED, Trouble};
 use crate::offline::{Held, held};
 use crate::open::{self, Opened, Options};
 use crate::rows::Rows;
@@ -49,7 +49,7 @@ impl SledStore {
         let Opened { dir, db, known, layers, log, snapshots, wants_snapshot } =
             open::open(DataDir::open(dir)?, options, &sync)?;
         let not_started = |error| OpenError::io(dir.root(), error);
-        let shared = Arc::new(Shared::new(db.clone(), Arc::clone(&layers), dir.components()));
+        let shared = Arc::new(Shared::new(db.clone(), Arc::clone(&layers), &dir));
         let (wake, woken) = std::sync::mpsc::sync_channel(1);
         let checkpoints = Checkpoints {
             db: db.clone(),
@@ -122,7 +122,7 @@ impl SledStore {
         let shared = Arc::clone(&self.shared);
         let done = tokio::task::spawn_blocking(move || work(&shared)).await;
         done.unwrap_or_else(|error| {
-            let reason = format!("a read of the database failed ({error}): start the host again");
+            let reason = format!("{PANICKED} while it was read ({error}): start the host again");
             Err(self.shared.note(Trouble::Failed(reason)))
         })
     }

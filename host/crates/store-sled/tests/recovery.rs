@@ -293,6 +293,40 @@ async fn verifying_finds_damaged_rows_and_lost_index_rows() {
 }
 
 #[tokio::test]
+async fn verifying_finds_rows_that_are_good_and_not_the_last() {
+    for snapshots in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        fill(&store, 0..if snapshots { 3000 } else { 20 }).await;
+        store.end().unwrap();
+        assert_eq!(files(&dir.path().join("snapshots"), "snapshot").is_empty(), !snapshots);
+        assert!(verify(dir.path(), small()).unwrap().is_good());
+        {
+            // As sled does where it passes over a part of its file: an event is gone with all that belongs to it.
+            let db = sled::open(dir.path().join("sled")).unwrap();
+            let (key, _) = db.scan_prefix(b"D").next().unwrap().unwrap();
+            db.remove(key).unwrap();
+            db.flush().unwrap();
+        }
+        let report = verify(dir.path(), small()).unwrap();
+        assert!(report.findings[0].reason.contains("another value than snapshot and log"), "{:?}", report.findings);
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_shows_its_damage_in_use_is_made_anew_by_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    fill(&store, 0..300).await;
+    store.end().unwrap();
+    fs::write(dir.path().join("sled.unfit"), "").unwrap();
+    opens_with_all(dir.path(), 300).await;
+    assert!(dir.path().join("sled.damaged-1").exists() && !dir.path().join("sled.unfit").exists());
+    opens_with_all(dir.path(), 300).await;
+    assert!(!dir.path().join("sled.damaged-2").exists());
+}
+
+#[tokio::test]
 async fn a_directory_without_a_log_is_upgraded_after_a_backup() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());

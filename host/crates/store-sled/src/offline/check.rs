@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use stepwell_core::{Digest, Entry, EventId, Run};
 
+use super::against;
 use crate::components;
 use crate::due::Due;
 use crate::error::Trouble;
@@ -47,7 +48,7 @@ impl Report {
         self.findings_in_all == 0
     }
 
-    fn find(&mut self, what: impl Into<String>, reason: impl Into<String>) {
+    pub(super) fn find(&mut self, what: impl Into<String>, reason: impl Into<String>) {
         self.findings_in_all += 1;
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(Finding { what: what.into(), reason: reason.into() });
@@ -58,7 +59,11 @@ impl Report {
 /// Checks an open store and the files beside it.
 pub(super) fn check(store: &SledStore, dir: &Path) -> Result<Report, snapshot::Error> {
     let mut report = Report::default();
-    store.standing(|view, _| rows(view, &mut report))?;
+    store.standing(|view, _| {
+        rows(view, &mut report)?;
+        // What was found already would be found again.
+        if report.is_good() { against::check(view, dir, &mut report) } else { Ok(()) }
+    })?;
     files(&dir.join("components"), "wasm", &mut report, |path, report| {
         report.components += 1;
         let digest = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<Digest>().ok())?;

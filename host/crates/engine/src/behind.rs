@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 
 use stepwell_core::Entry;
 use stepwell_store::{Error, Receipt};
@@ -24,6 +24,8 @@ type Verdict = Pin<Box<dyn Future<Output = Result<Receipt, Error>> + Send>>;
 struct Outstanding {
     verdict: Verdict,
     release: bool,
+    /// The verdict, until somebody takes it.
+    receipt: Option<Result<Receipt, Error>>,
 }
 
 #[derive(Default)]
@@ -37,7 +39,9 @@ struct Inner {
 #[derive(Default)]
 pub(crate) struct Behind {
     inner: Mutex<Inner>,
-    pub(crate) gathering: Notify,
+    /// Something is on its way, or has gathered, and nobody waits for it.
+    pub(crate) left_alone: Notify,
+    waiting: Arc<Waiting>,
 }
 
 impl Behind {
@@ -58,7 +62,7 @@ impl Behind {
         let mut inner = self.inner();
         inner.gathered.extend(entries.into_iter().map(|entry| (entry.index, entry)));
         drop(inner);
-        self.gathering.notify_one();
+        self.left_alone.notify_one();
     }
 
     /// What has gathered, with these over it, in the order of their places.
@@ -70,12 +74,12 @@ impl Behind {
 
     /// Sets a write going. There must be none outstanding.
     pub(crate) fn start(&self, verdict: Verdict, release: bool) {
-        self.inner().outstanding = Some(Outstanding { verdict, release });
+        self.inner().outstanding = Some(Outstanding { verdict, release, receipt: None });
     }
 
-    /// The answer to the outstanding write if it is there already. Nobody is woken for one that is not.
+    /// The answer to the outstanding write if it is there already.
     pub(crate) fn look(&self) -> Option<Answered> {
-        match self.poll(&mut Context::from_waker(Waker::noop())) {
+        match self.poll() {
             Poll::Ready(answered) => answered,
             Poll::Pending => None,
         }
@@ -83,15 +87,65 @@ impl Behind {
 
     /// Waits for the answer to the outstanding write; none if there is no such write.
     pub(crate) async fn answered(&self) -> Option<Answered> {
-        std::future::poll_fn(|context| self.poll(context)).await
+        std::future::poll_fn(|context| {
+            self.waiting.join(context.waker());
+            self.poll()
+        })
+        .await
     }
 
-    fn poll(&self, context: &mut Context<'_>) -> Poll<Option<Answered>> {
+    /// Sees the outstanding write through to its answer, which stays for whoever asks for it. A store need not take a
+    /// write at the first look, and then nothing else would go on with it before the guest's next call.
+    pub(crate) async fn drive(&self) {
+        std::future::poll_fn(|context| {
+            self.waiting.join(context.waker());
+            match &mut self.inner().outstanding {
+                Some(outstanding) => outstanding.poll(&self.waiting),
+                None => Poll::Ready(()),
+            }
+        })
+        .await;
+    }
+
+    fn poll(&self) -> Poll<Option<Answered>> {
         let mut inner = self.inner();
         let Some(outstanding) = &mut inner.outstanding else { return Poll::Ready(None) };
-        let receipt = std::task::ready!(outstanding.verdict.as_mut().poll(context));
-        let release = outstanding.release;
-        inner.outstanding = None;
-        Poll::Ready(Some(Answered { receipt, release }))
+        std::task::ready!(outstanding.poll(&self.waiting));
+        let answered = inner.outstanding.take().and_then(|outstanding| {
+            let release = outstanding.release;
+            outstanding.receipt.map(|receipt| Answered { receipt, release })
+        });
+        Poll::Ready(answered)
+    }
+}
+
+impl Outstanding {
+    fn poll(&mut self, waiting: &Arc<Waiting>) -> Poll<()> {
+        if self.receipt.is_none() {
+            let waker = Waker::from(Arc::clone(waiting));
+            self.receipt = Some(std::task::ready!(self.verdict.as_mut().poll(&mut Context::from_waker(&waker))));
+        }
+        Poll::Ready(())
+    }
+}
+
+/// Who waits for a write. The guest and whoever watches over it may do so at once, each in a task of its own: all are
+/// woken, and none takes another's place.
+#[derive(Default)]
+struct Waiting(Mutex<Vec<Waker>>);
+
+impl Waiting {
+    fn join(&self, waker: &Waker) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !waiting.iter().any(|other| other.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+    }
+}
+
+impl Wake for Waiting {
+    fn wake(self: Arc<Self>) {
+        let waiting = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        waiting.into_iter().for_each(Waker::wake);
     }
 }

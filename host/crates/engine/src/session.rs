@@ -75,22 +75,25 @@ impl Session {
         look(&self.inner().execution)
     }
 
-    /// Resolves once the open attempt has taken longer than its timeout. Meanwhile what has gathered is written,
-    /// where the guest does not come to anything that takes it along.
+    /// Resolves once the open attempt has taken longer than its timeout. Meanwhile writes that nobody waits
+    /// for are seen to, and what has gathered is written, where the guest does not come to anything that takes it along.
     pub(crate) async fn overdue(&self) {
         tokio::select! {
             biased;
             () = self.deadline.passed() => {}
-            () = self.write_gathered() => {}
+            () = self.see_to_writes() => {}
         }
     }
 
-    async fn write_gathered(&self) {
+    async fn see_to_writes(&self) {
         loop {
-            self.behind.gathering.notified().await;
-            self.shared.clock.pause(GATHERING_MAX).await;
-            // Where it ends here, the guest's next call is told.
-            let _ = self.flush().await;
+            self.behind.left_alone.notified().await;
+            self.behind.drive().await;
+            if self.behind.has_gathered() {
+                self.shared.clock.pause(GATHERING_MAX).await;
+                // Where it ends here, the guest's next call is told.
+                let _ = self.flush().await;
+            }
         }
     }
 
@@ -162,7 +165,10 @@ impl Session {
             return Ok(());
         }
         self.start(write.entries, false);
-        let Some(answered) = self.behind.look() else { return Ok(()) };
+        let Some(answered) = self.behind.look() else {
+            self.behind.left_alone.notify_one();
+            return Ok(());
+        };
         let cancel = self.take(answered)?;
         if cancel { self.cancel().await } else { Ok(()) }
     }

@@ -7,8 +7,9 @@ use stepwell_core::journal::EntryState;
 use stepwell_core::run::Status;
 use stepwell_engine::Settings;
 use stepwell_engine::executor::{Calls, Slot, Stopped};
-use stepwell_engine::limits::GATHERING_MAX;
+use stepwell_engine::limits::{GATHERING_MAX, STORE_SILENT_MAX};
 use stepwell_testkit::{FaultStore, MemoryStore, ScriptedExecutor, plugin, step};
+use tokio::sync::Notify;
 
 use crate::bench::{Bench, json, patiently};
 
@@ -121,6 +122,37 @@ async fn what_has_gathered_is_kept_though_the_guest_comes_to_nothing_more() {
         }
     };
     patiently(kept).await;
+}
+
+#[tokio::test]
+async fn a_result_that_the_store_does_not_take_at_once_is_seen_to_while_the_next_step_takes_its_time() {
+    let (done, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let theirs = (Arc::clone(&done), Arc::clone(&over));
+    let executor = ScriptedExecutor::new().on("a", move |_, calls| {
+        let (done, over) = theirs.clone();
+        async move {
+            pure(&*calls, "one", &done).await?;
+            let long = step(&*calls, "two", |_| async {
+                over.notified().await;
+                Ok(json("2"))
+            });
+            long.await
+        }
+    });
+    let (bench, store) = stalled(executor).await;
+    let run = bench.send("e").await[0];
+    until(|| done.load(Ordering::SeqCst) == 1).await;
+    store.go_on();
+    let kept = async {
+        while bench.run(run).await.journal.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    patiently(kept).await;
+    bench.clock.advance(STORE_SILENT_MAX * 2);
+    over.notify_one();
+    assert_eq!(bench.output(run).await, "2");
+    assert_eq!(bench.handle.accepting(), Ok(()), "the store was never silent");
 }
 
 /// A workflow that names its steps by how often it was begun.

@@ -11,7 +11,7 @@ use stepwell_core::{Digest, Json, PluginName, RunId, Timestamp};
 use stepwell_engine::executor::{Slot, Stopped};
 use stepwell_engine::{Activation, Calls, Executor, Exit};
 
-use crate::check::{call, short};
+use crate::check::{call, check_passed_the_store, short};
 use crate::dice::{HASH_START, hash};
 use crate::host::HostId;
 use crate::ledger::{BodyEnding, Execution};
@@ -116,6 +116,7 @@ impl SimExecutor {
             run: activation.run,
             workflow: activation.workflow.clone(),
             gone: false,
+            wrote: 0,
             released: None,
             over: false,
         });
@@ -292,6 +293,11 @@ impl Guest<'_> {
 
     async fn request(&mut self, step: &Step, token: u64, nth: u32) -> Result<Result<(), StepError>, Left> {
         self.world.seam(self.place.host).await;
+        let asked_at = {
+            let inner = self.world.lock();
+            // One that is made again is on record already, and does not pass the store a second time.
+            (!inner.is_on_record(&self.place)).then_some(inner.disk.submitted)
+        };
         let permit = self.calls.permit(token).await?;
         self.world.seam(self.place.host).await;
         let (response, takes) = {
@@ -299,6 +305,9 @@ impl Guest<'_> {
             let key = inner.planted_key(permit.key, self.number);
             let request = Request { key, body: format!("{:016x}", hash(self.seen, &nth.to_le_bytes())) };
             let checked = inner.check_leaves(&self.place, nth, &self.place.step, &request);
+            inner.note(checked);
+            let wrote = inner.ledger.execution(self.number).map_or(0, |it| it.wrote);
+            let checked = check_passed_the_store(&self.place, nth, asked_at.is_none_or(|asked_at| wrote > asked_at));
             inner.note(checked);
             let (response, takes, twice) = inner.request(&request);
             if twice {

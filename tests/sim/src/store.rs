@@ -167,10 +167,11 @@ impl Inner {
         let checked = self.check_submit(host, &element, &verdict);
         self.note(checked);
         let write = write_of(element, &verdict);
-        if let Write::Change(change) = &write
-            && change.release
-        {
-            self.ledger.release(change.run, number);
+        if let Write::Change(change) = &write {
+            self.ledger.wrote(host, change.run, number);
+            if change.release {
+                self.ledger.release(change.run, number);
+            }
         }
         self.ledger.note(number, write);
         self.begin_sync();

@@ -9,7 +9,7 @@ use crate::guest::Place;
 use crate::ledger::{Body, BodyEnding};
 use crate::mark::Mark;
 use crate::program::Step;
-use crate::provider::Request;
+use crate::provider::{MEMORY_MS, Request};
 use crate::world::Inner;
 
 impl Inner {
@@ -56,7 +56,12 @@ impl Inner {
                 if matches!(&kept, Some(EntryState::Open { attempts, .. }) if attempts.len() > ended) {
                     self.mark(Mark::AttemptMadeAgain);
                 }
-                let body = Body { attempt: attempt.number, since: self.time.passed(), ending: BodyEnding::Open };
+                let body = Body {
+                    attempt: attempt.number,
+                    since: self.time.passed(),
+                    sent_at: None,
+                    ending: BodyEnding::Open,
+                };
                 self.ledger.bodies.entry((place.run, place.index)).or_default().push(body);
                 Ok(())
             }
@@ -125,7 +130,7 @@ impl Inner {
 
     /// A request leaves now.
     pub(crate) fn check_leaves(&mut self, place: &Place, nth: u32, step: &str, request: &Request) -> Checked {
-        let durable = self.disk.durable;
+        let (durable, now) = (self.disk.durable, self.time.passed());
         let run = short(place.run);
         let of_run = self.ledger.applied.runs.get(&place.run);
         let event = of_run.and_then(|row| self.ledger.applied.events.get(&row.event)).map(|event| event.number);
@@ -149,6 +154,9 @@ impl Inner {
         hold(on_record, Checker::DurableFirst, || {
             format!("{run} sends a request of {step}, but that it may have is not durable")
         })?;
+        if let Some(body) = self.ledger.bodies.get_mut(&(place.run, place.index)).and_then(|bodies| bodies.last_mut()) {
+            body.sent_at.get_or_insert(now);
+        }
         let what = (place.run, place.step.clone(), nth);
         let sent = (request.key.clone(), request.body.clone());
         if self.ledger.requests.contains_key(&what) {
@@ -164,13 +172,23 @@ impl Inner {
     /// known, or its step does not mind, or a person wants it.
     pub(crate) fn check_forgotten(&self, place: &Place, step: &Step) -> Checked {
         let bodies = self.ledger.bodies.get(&(place.run, place.index)).map(Vec::as_slice).unwrap_or_default();
-        let again = matches!(bodies, [.., before, last] if before.attempt == last.attempt);
+        let again = bodies.split_last().is_some_and(|(last, before)| {
+            let of_attempt = before.iter().filter(|before| before.attempt == last.attempt);
+            of_attempt.filter_map(|before| before.sent_at).any(|sent_at| last.since.saturating_sub(sent_at) > MEMORY_MS)
+        });
         let resumed = self.ledger.applied.runs.get(&place.run).is_some_and(|row| row.resumed);
         // By a clock that was set nobody can tell how old an attempt is.
         let known = !again || resumed || self.time.was_set();
         hold(known || !step.pauses, Checker::Effects, || {
             format!("{} {}: an attempt of unknown outcome was made again", short(place.run), step.name)
         })
+    }
+
+    /// Whether it is on record that the attempt at this place may have sent a request.
+    pub(crate) fn is_on_record(&self, place: &Place) -> bool {
+        let kept = self.ledger.applied.runs.get(&place.run).and_then(|row| row.entries.get(&place.index));
+        kept.and_then(|entry| entry.attempts().last())
+            .is_some_and(|last| last.ended_at.is_none() && last.sent_at.is_some())
     }
 
     pub(crate) fn returned(&mut self, run: RunId, output: &Json) {
@@ -181,4 +199,11 @@ impl Inner {
 /// A call as a journal names it.
 pub(crate) fn call(kind: stepwell_core::journal::CallKind, name: &str, options: &[u8]) -> Call {
     Call { kind, name: name.to_owned(), options: OptionsHash::of(options) }
+}
+
+/// The first request of an attempt passes the store, which stops whoever is superseded.
+pub(crate) fn check_passed_the_store(place: &Place, nth: u32, passed: bool) -> Checked {
+    hold(nth > 1 || passed, Checker::Fencing, || {
+        format!("{} sends a request of {} that did not pass the store", short(place.run), place.step)
+    })
 }

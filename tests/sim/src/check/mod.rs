@@ -11,7 +11,7 @@ use std::fmt;
 
 use stepwell_core::RunId;
 
-pub(crate) use guest::call;
+pub(crate) use guest::{call, check_passed_the_store};
 
 /// One thing that must stay true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -53,6 +53,8 @@ pub(crate) struct Execution {
     pub(crate) workflow: WorkflowId,
     /// Whether its guest is gone.
     pub(crate) gone: bool,
+    /// The last write of it that was taken.
+    pub(crate) wrote: u64,
     /// The write that gave its run back.
     pub(crate) released: Option<u64>,
     /// It was given back without a write, or its host is dead.
@@ -65,6 +67,8 @@ pub(crate) struct Body {
     pub(crate) attempt: u32,
     /// By the time that passed.
     pub(crate) since: u64,
+    /// When its first request left.
+    pub(crate) sent_at: Option<u64>,
     pub(crate) ending: BodyEnding,
 }
 
@@ -123,6 +127,12 @@ impl Ledger {
         let done = |it: &Execution| it.gone && (it.over || it.released.is_some_and(|number| number <= durable));
         self.executions.retain(|it| !done(it));
         self.executions.iter().filter(move |it| it.host == host)
+    }
+
+    /// A write of this run was taken.
+    pub(crate) fn wrote(&mut self, host: HostId, run: RunId, number: u64) {
+        let of_run = self.executions.iter_mut().filter(|it| it.run == run && it.host == host);
+        of_run.for_each(|it| it.wrote = number);
     }
 
     /// A write gave this run back.

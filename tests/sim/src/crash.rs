@@ -29,6 +29,7 @@ impl World {
                 inner.disk.found(kept);
                 inner.ledger.crashed(kept);
                 inner.unheard = false;
+                inner.unknown_plugin = false;
                 let checked = inner.check_acknowledged();
                 inner.note(checked);
             }

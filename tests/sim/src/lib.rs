@@ -139,6 +139,7 @@ fn world(seed: u64, options: Options, backend: Box<dyn Backend>) -> World {
         executions: 0,
         forgotten: BTreeSet::new(),
         unheard: false,
+        unknown_plugin: false,
         answers: Vec::new(),
         violation: None,
         marks: Marks::new(),

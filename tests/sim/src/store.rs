@@ -163,6 +163,8 @@ impl Inner {
         let planted = self.planted_element(element.clone());
         let verdict = self.disk.backend.submit(number, planted)?;
         self.say(format_args!("host {host} submits {number}: {}", Told(&element, &verdict)));
+        let epoch = self.hosts.get(&host).map_or(0, |process| process.epoch);
+        self.unknown_plugin |= matches!(element, Element::Plugin(_)) && epoch != self.ledger.applied.epoch;
         self.mark_submit(host, &element, &verdict);
         let checked = self.check_submit(host, &element, &verdict);
         self.note(checked);

@@ -57,6 +57,9 @@ pub(crate) struct Inner {
     pub(crate) forgotten: BTreeSet<RunId>,
     /// The newest host may not know of what a superseded one has taken in.
     pub(crate) unheard: bool,
+    /// A superseded host has put a plugin into service: the newest one does not know its limits. The embedded store
+    /// has one process.
+    pub(crate) unknown_plugin: bool,
     /// What became of requests since somebody looked.
     pub(crate) answers: Vec<Answer>,
     pub(crate) violation: Option<Violation>,

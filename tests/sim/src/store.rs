@@ -182,7 +182,7 @@ impl Inner {
 
     fn acquire(&mut self, host: HostId) -> Result<(Lease, u64), Error> {
         let number = self.disk.number();
-        let lease = self.disk.backend.acquire(number)?;
+        let (lease, is_durable) = self.disk.backend.acquire(number)?;
         self.say(format_args!("host {host} acquires the lease {}", lease.epoch));
         let checked = self.check_lease(lease);
         self.note(checked);
@@ -191,6 +191,10 @@ impl Inner {
             process.epoch = lease.epoch;
         }
         self.ledger.note(number, Write::Lease(lease.epoch));
+        if is_durable {
+            self.disk.durable = number;
+            self.ledger.synced(number);
+        }
         self.begin_sync();
         Ok((lease, number))
     }

@@ -59,10 +59,10 @@ impl Backend for Memory {
         at_once(self.applied.submit(element)).map(|receipt| receipt.verdict)
     }
 
-    fn acquire(&mut self, number: u64) -> Result<Lease, Error> {
+    fn acquire(&mut self, number: u64) -> Result<(Lease, bool), Error> {
         self.last = number;
         self.between.push_back((number, Op::Acquire));
-        at_once(self.applied.acquire())
+        at_once(self.applied.acquire()).map(|lease| (lease, false))
     }
 
     fn claim(&mut self, lease: Lease, queue: &WorkflowId, now: Timestamp, max: usize) -> Result<Vec<Claimed>, Error> {

@@ -20,7 +20,8 @@ pub(crate) use wait::block_on;
 pub(crate) trait Backend: Debug + Send {
     fn submit(&mut self, number: u64, element: Element) -> Result<Verdict, Error>;
 
-    fn acquire(&mut self, number: u64) -> Result<Lease, Error>;
+    /// Takes a new lease. Answers too whether it, and everything before it, is durable already.
+    fn acquire(&mut self, number: u64) -> Result<(Lease, bool), Error>;
 
     fn claim(&mut self, lease: Lease, queue: &WorkflowId, now: Timestamp, max: usize) -> Result<Vec<Claimed>, Error>;
 

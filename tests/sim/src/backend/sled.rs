@@ -131,13 +131,14 @@ impl Backend for Sled {
         Ok(receipt.verdict)
     }
 
-    fn acquire(&mut self, number: u64) -> Result<Lease, Error> {
+    fn acquire(&mut self, number: u64) -> Result<(Lease, bool), Error> {
         // It answers once it is durable, and so is everything before it.
         self.gate.set(false);
         let lease = block_on(self.store()?.acquire());
         self.gate.set(true);
         self.submitted = number;
-        lease
+        self.note_synced();
+        lease.map(|lease| (lease, true))
     }
 
     fn claim(&mut self, lease: Lease, queue: &WorkflowId, now: Timestamp, max: usize) -> Result<Vec<Claimed>, Error> {

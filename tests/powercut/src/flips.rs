@@ -1,9 +1,8 @@
 //! Damage: a bit of a file changes, some sectors of it, or its end is gone; of every kind of file, after a
 //! close, after a crash at rest, and after a crash under load. What was damaged is healed, or refused or
-//! told with its place; never is anything wrong in silence.
-//!
-//! One thing no store can tell: a log under load whose last frames are gone looks like one that was cut off
-//! where it was being written, as far as its seal does not reach. It is counted by itself.
+//! told with its place. Two things a reader is not told, and they are counted by themselves. Where sled passes
+//! over a part of its file, `verify` alone finds the older rows that are left. And no store can tell this: a log under load whose last frames are gone looks like one that was cut off
+//! where it was being written, as far as its seal does not reach.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -105,7 +104,7 @@ pub fn run(programs: &Programs, count: u64, seed: u64) -> Result<String> {
         *seen.lock().unwrap().entry(kind).or_default().entry(came).or_default() += 1;
         Ok(())
     })?;
-    let mut lines = vec![format!("{count} damages (seed {seed}), none wrong in silence:")];
+    let mut lines = vec![format!("{count} damages (seed {seed}), none unseen but what is beyond the seal:")];
     for (kind, came) in seen.into_inner().unwrap() {
         let came: Vec<String> = came.into_iter().map(|(what, times)| format!("{times} {what}")).collect();
         lines.push(format!("  {kind:?}: {}", came.join(", ")));

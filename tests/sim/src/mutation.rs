@@ -43,6 +43,8 @@ pub enum Mutation {
     DueLater,
     /// The store keeps another output than it was given.
     ChangeOutput,
+    /// The store fails a call though nothing is wrong with it.
+    FailForNothing,
 }
 
 impl Mutation {
@@ -67,5 +69,6 @@ impl Mutation {
         (Self::ForgetWish, Checker::Wishes),
         (Self::DueLater, Checker::Prompt),
         (Self::ChangeOutput, Checker::Outcome),
+        (Self::FailForNothing, Checker::Host),
     ];
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stepwell_core::journal::{EntryState, StepError};
 use stepwell_core::{Digest, Entry, Json, RunId, Timestamp, WorkflowId};
 use stepwell_engine::Exit;
-use stepwell_store::{Claimed, Element, Lease, Store};
+use stepwell_store::{Claimed, Element, Error, Lease, Store};
 
 use crate::mutation::Mutation;
 use crate::world::Inner;
@@ -24,6 +24,16 @@ impl Inner {
             _ => {}
         }
         element
+    }
+
+    /// A failure without a cause.
+    pub(crate) fn planted_failure(&mut self) -> Result<(), Error> {
+        match self.mutation {
+            Some(Mutation::FailForNothing) if self.dice.permille(5) => {
+                Err(Error::Unavailable("for nothing".to_owned()))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn planted_lease(&self, lease: Lease) -> Lease {

@@ -38,6 +38,7 @@ impl SimStore {
     fn at_once<T>(&self, call: impl FnOnce(&mut Inner) -> Result<T, Error>) -> Result<T, Error> {
         let mut inner = self.world.lock();
         inner.disk.check()?;
+        inner.planted_failure()?;
         call(&mut inner)
     }
 

@@ -1,5 +1,6 @@
 //! What the store's handle, its readers and its writer have in common.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -7,7 +8,7 @@ use stepwell_core::RunId;
 use stepwell_store::{Error, Lease};
 
 use crate::dir::DataDir;
-use crate::error::Trouble;
+use crate::error::{PANICKED, Trouble};
 use crate::layers::{Layer, Layers};
 use crate::progress::Progress;
 use crate::view::View;
@@ -69,7 +70,12 @@ impl Shared {
             let durable = self.layers.durable();
             (durable.active.layer.clone(), durable.frame)
         };
-        with(&View { layers: vec![&layer], db }, frame)
+        let view = View { layers: vec![&layer], db };
+        let done = catch_unwind(AssertUnwindSafe(|| with(&view, frame)));
+        done.unwrap_or_else(|_| {
+            let reason = format!("{PANICKED} while it was read: start the host again, which makes it anew");
+            Err(self.note(Trouble::Failed(reason)).into())
+        })
     }
 
     /// What a caller is told of trouble; if the store cannot go on, it does not.
@@ -87,5 +93,32 @@ impl Shared {
 
     pub(crate) fn take_given_back(&self) -> Vec<(Lease, RunId)> {
         std::mem::take(&mut self.given_back.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stepwell_store::Error;
+
+    use crate::view::View;
+    use crate::{Options, SledStore};
+
+    /// As sled does over damage that it does not expect.
+    fn panics(_: &View<'_>, _: u64) -> Result<(), Error> {
+        panic!("damage")
+    }
+
+    #[test]
+    fn a_panic_over_all_that_stands_ends_the_store_and_the_next_start_makes_it_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || SledStore::open(dir.path(), Options::default()).unwrap();
+        let store = open();
+        let told = store.standing(panics).unwrap_err();
+        assert!(matches!(&told, Error::Unavailable(reason) if reason.contains("start the host again")), "{told}");
+        assert!(store.end().is_err());
+        open().end().unwrap();
+        assert!(dir.path().join("sled.damaged-1").exists());
+        open().end().unwrap();
+        assert!(!dir.path().join("sled.damaged-2").exists());
     }
 }

@@ -6,7 +6,7 @@ use stepwell_core::{Digest, Entry, Event, EventId, Json, Run, RunId, Timestamp, 
 use stepwell_store::{
     Change, Claimed, Cursor, Element, EventFilter, Ingested, Lease, Page, Receipt, RunFilter, Store, Verdict,
 };
-use stepwell_testkit::plugin;
+use stepwell_testkit::{bare_event, plugin};
 
 /// The instant that tests begin at, in milliseconds.
 const START: i64 = 1_700_000_000_000;
@@ -28,22 +28,8 @@ pub(crate) fn event(n: u64, name: &str) -> Event {
     let mut random = [0; 10];
     random[2..].copy_from_slice(&n.to_be_bytes());
     let received_at = at(i64::try_from(n).unwrap());
-    Event {
-        id: EventId::new(received_at, random),
-        source: "clerk".to_owned(),
-        external_id: None,
-        name: name.to_owned(),
-        data: json("{}"),
-        ts: received_at,
-        v: None,
-        meta: Json::null(),
-        received_at,
-        not_before: None,
-        body: None,
-        depth: 0,
-        subject: None,
-        key_id: None,
-    }
+    let bare = bare_event(EventId::new(received_at, random), name, received_at);
+    Event { source: "clerk".to_owned(), data: json("{}"), ..bare }
 }
 
 /// The nth event as a delivery with this id and body.

@@ -4,7 +4,7 @@ use stepwell_core::journal::{Call, CallKind, EntryState, OptionsHash};
 use stepwell_core::{Digest, Entry, Event, EventId, Json, Timestamp};
 use stepwell_store::{Element, Store};
 use stepwell_store_sled::Options;
-use stepwell_testkit::plugin;
+use stepwell_testkit::{bare_event, plugin};
 
 use crate::seed::Seed;
 
@@ -44,21 +44,13 @@ pub(crate) fn event(n: u64) -> Event {
     let mut seed = Seed::new(n, 1);
     let size = if n.is_multiple_of(50) { 20_000 + seed.below(40_000) } else { 20 + seed.below(700) };
     let text: String = (0..size).map(|_| char::from(b'a' + (seed.number() % 26) as u8)).collect();
+    let id = EventId::from_bytes(u128::from(n).to_be_bytes());
+    let name = if n.is_multiple_of(3) { "trial/started" } else { "user" };
     Event {
-        id: EventId::from_bytes(u128::from(n).to_be_bytes()),
-        source: "clerk".to_owned(),
         external_id: Some(format!("msg_{n}")),
-        name: if n.is_multiple_of(3) { "trial/started" } else { "user" }.to_owned(),
         data: json(&serde_json::json!({ "n": n, "text": text })),
-        ts: Timestamp::from_millis(1),
-        v: None,
-        meta: Json::null(),
-        received_at: Timestamp::from_millis((n % (1 << 40)) as i64),
-        not_before: None,
         body: Some(Digest::of(text.as_bytes())),
-        depth: 0,
-        subject: None,
-        key_id: None,
+        ..bare_event(id, name, Timestamp::from_millis((n % (1 << 40)) as i64))
     }
 }
 

@@ -11,7 +11,7 @@ use stepwell_core::run::State;
 use stepwell_core::{Entry, Event, EventId, Json, Run, Timestamp};
 use stepwell_store::{Change, Element, Store, Verdict};
 use stepwell_store_sled::{Options, SledStore};
-use stepwell_testkit::plugin;
+use stepwell_testkit::{bare_event, plugin};
 
 fn text(size: usize) -> Json {
     Json::parse(format!("{:?}", "x".repeat(size))).unwrap()
@@ -20,22 +20,8 @@ fn text(size: usize) -> Json {
 fn event(n: u32, size: usize) -> Event {
     let mut id = [0; 16];
     id[..4].copy_from_slice(&n.wrapping_mul(0x9e37_79b9).to_be_bytes());
-    Event {
-        id: EventId::from_bytes(id),
-        source: "api".to_owned(),
-        external_id: None,
-        name: "user".to_owned(),
-        data: text(size),
-        ts: Timestamp::ZERO,
-        v: None,
-        meta: Json::null(),
-        received_at: Timestamp::from_millis(i64::from(n)),
-        not_before: None,
-        body: None,
-        depth: 0,
-        subject: None,
-        key_id: None,
-    }
+    let bare = bare_event(EventId::from_bytes(id), "user", Timestamp::from_millis(i64::from(n)));
+    Event { data: text(size), ..bare }
 }
 
 fn entry(index: u32, size: usize) -> Entry {

@@ -4,30 +4,16 @@
 
 use std::path::Path;
 
-use stepwell_core::{Event, EventId, Json, RunId, Timestamp};
+use stepwell_core::{Event, EventId, RunId, Timestamp};
 use stepwell_store::{Element, Error, EventFilter, Ingested, Page, RunFilter, Store, Verdict};
 use stepwell_store_sled::{Options, SledStore};
-use stepwell_testkit::plugin;
+use stepwell_testkit::{bare_event, plugin};
 
 const PAGE: Page = Page { limit: 100, after: None };
 
 fn event(n: u8) -> Event {
-    Event {
-        id: EventId::from_bytes([n; 16]),
-        source: "api".to_owned(),
-        external_id: Some(format!("msg_{n}")),
-        name: "user".to_owned(),
-        data: Json::null(),
-        ts: Timestamp::from_millis(1),
-        v: None,
-        meta: Json::null(),
-        received_at: Timestamp::from_millis(i64::from(n)),
-        not_before: None,
-        body: None,
-        depth: 0,
-        subject: None,
-        key_id: None,
-    }
+    let bare = bare_event(EventId::from_bytes([n; 16]), "user", Timestamp::from_millis(i64::from(n)));
+    Event { external_id: Some(format!("msg_{n}")), ..bare }
 }
 
 async fn ingest(store: &SledStore, event: Event) -> Result<Ingested, Error> {

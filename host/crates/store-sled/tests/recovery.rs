@@ -13,25 +13,15 @@ use stepwell_core::{Digest, Event, EventId, Json, Timestamp};
 use stepwell_store::{Element, EventFilter, Page, Store};
 use stepwell_store_sled::offline::{OfflineError, check_backup, compact, restore, verify};
 use stepwell_store_sled::{Options, SledStore};
-use stepwell_testkit::plugin;
+use stepwell_testkit::{bare_event, plugin};
 use tempfile::TempDir;
 
 fn event(n: u64) -> Event {
+    let id = EventId::from_bytes((u128::from(n)).to_be_bytes());
     Event {
-        id: EventId::from_bytes((u128::from(n)).to_be_bytes()),
-        source: "api".to_owned(),
         external_id: Some(format!("msg_{n}")),
-        name: "user".to_owned(),
-        data: serde_json::from_value::<Json>(serde_json::json!({ "n": n, "text": "x".repeat(200) })).unwrap(),
-        ts: Timestamp::from_millis(1),
-        v: None,
-        meta: Json::null(),
-        received_at: Timestamp::from_millis(n as i64),
-        not_before: None,
-        body: None,
-        depth: 0,
-        subject: None,
-        key_id: None,
+        data: Json::of(&serde_json::json!({ "n": n, "text": "x".repeat(200) })).unwrap(),
+        ..bare_event(id, "user", Timestamp::from_millis(n as i64))
     }
 }
 

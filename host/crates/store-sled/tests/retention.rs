@@ -13,7 +13,7 @@ use stepwell_core::{Entry, Event, EventId, Json, Run, Timestamp};
 use stepwell_store::{Change, Counts, Element, Keep, Lease, Retention, Sequence, Store, Verdict};
 use stepwell_store_sled::offline::{Report, verify};
 use stepwell_store_sled::{Options, SledStore};
-use stepwell_testkit::plugin;
+use stepwell_testkit::{bare_event, plugin};
 
 const DAY: i64 = 24 * 3600 * 1000;
 
@@ -37,20 +37,9 @@ fn event(day: i64, n: u64, name: &str) -> Event {
     let mut random = [0; 10];
     random.copy_from_slice(&[[0; 2].as_slice(), &n.to_be_bytes()].concat());
     Event {
-        id: EventId::new(received_at, random),
-        source: "api".to_owned(),
         external_id: n.is_multiple_of(5).then(|| format!("msg_{day}_{n}")),
-        name: name.to_owned(),
         data: json(format!("{:?}", "x".repeat(if n.is_multiple_of(50) { 20_000 } else { 200 }))),
-        ts: received_at,
-        v: None,
-        meta: Json::null(),
-        received_at,
-        not_before: None,
-        body: None,
-        depth: 0,
-        subject: None,
-        key_id: None,
+        ..bare_event(EventId::new(received_at, random), name, received_at)
     }
 }
 

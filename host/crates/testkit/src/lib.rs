@@ -1,11 +1,13 @@
 //! What tests build upon: a store in memory that is obviously right, a store that fails on demand, and
 //! plugins out of thin air. A dev-dependency only; nothing here may reach the host.
 
+mod events;
 mod executor;
 mod fault;
 mod memory;
 mod plugins;
 
+pub use events::bare_event;
 pub use executor::{Outcome, ScriptedExecutor, step};
 pub use fault::FaultStore;
 pub use memory::MemoryStore;

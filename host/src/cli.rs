@@ -25,7 +25,8 @@ pub(crate) enum Verb {
     Serve(Serve),
     /// Build the workflows of a folder to components
     Build(Build),
-    /// Say what a component declares, imports and asks for, and whether this host takes it
+    /// Say what a component declares, imports and asks for, whether this host takes it, and whether a run would go on
+    /// with it
     Check(Check),
     /// Send and look at events
     #[command(subcommand)]
@@ -104,14 +105,27 @@ pub(crate) struct Build {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = CHECK_HELP)]
 pub(crate) struct Check {
     /// The component
     pub(crate) file: PathBuf,
+    /// Replay this run of a host on it: the run's id, or enough of its beginning
+    #[arg(long, value_name = "RUN")]
+    pub(crate) against: Option<String>,
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) remote: Remote,
 }
 
-#[derive(Debug, Args)]
+const CHECK_HELP: &str = "\
+With --against the run's journal, seed and event are fetched from the host, and the component is run here with them, \
+from the top. Recorded calls are answered as they were; where it comes to a call without an answer it is stopped: no \
+step is executed, no request is sent, and the run stays as it is. It tells how far both are the same, or the first \
+difference with both sides.
+
+Exit codes: 0 it is the same as far as there is a record, 1 it is not, or the file is refused, 3 no such run, \
+5 host unreachable.";
+
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Output {
     /// How to print
     #[arg(long, short, value_enum, default_value_t = Format::Table)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::cli::{Remote, URL_DEFAULT};
@@ -36,6 +37,20 @@ impl Client {
     pub(crate) async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Data, Failure> {
         let request = self.request(Method::GET, path).query(query);
         self.send(request).await
+    }
+
+    /// The same, read as a value of type `T`.
+    pub(crate) async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let response = self.request(Method::GET, path).send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        if !status.is_success() {
+            let body = self.body(response).await?;
+            return Err(self.refusal(status, &body));
+        }
+        let text = response.text().await.map_err(|error| self.unreachable(&error))?;
+        let read = serde_json::from_str(&text);
+        Ok(read
+            .with_context(|| format!("what {}{path} answers is not understood: is it another version?", self.base))?)
     }
 
     pub(crate) async fn post(&self, path: &str, body: Option<&impl Serialize>) -> Result<Data, Failure> {

@@ -43,7 +43,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Dev(dev) => Ok(commands::dev::run(dev).await?),
         Verb::Serve(serve) => Ok(commands::serve::run(serve).await?),
         Verb::Build(build) => Ok(commands::build::run(build).await?),
-        Verb::Check(check) => Ok(commands::check::run(check).await?),
+        Verb::Check(check) => commands::check::run(check).await,
         Verb::Events(events) => commands::events::run(events).await,
         Verb::Runs(runs) => commands::runs::run(runs).await,
         Verb::Plugins(plugins) => commands::plugins::run(plugins).await,

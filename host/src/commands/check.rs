@@ -1,16 +1,30 @@
 //! `stepwell check`: what a component is, and whether this host takes it.
 
+mod against;
+
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use stepwell_runtime::{Inspection, inspect};
 
 use crate::cli::Check;
+use crate::commands::Failure;
 use crate::print::{one, say};
 
-pub(crate) async fn run(check: Check) -> Result<()> {
-    let bytes = std::fs::read(&check.file).with_context(|| format!("{} cannot be read", check.file.display()))?;
+pub(crate) async fn run(check: Check) -> Result<(), Failure> {
+    match &check.against {
+        Some(run) => against::run(&check, run).await,
+        None => Ok(look(&check).await?),
+    }
+}
+
+fn read(check: &Check) -> Result<Vec<u8>> {
+    std::fs::read(&check.file).with_context(|| format!("{} cannot be read", check.file.display()))
+}
+
+async fn look(check: &Check) -> Result<()> {
+    let bytes = read(check)?;
     let inspection = inspect(bytes.into()).await.with_context(|| format!("{} is refused", check.file.display()))?;
-    one(&as_json(&inspection)?.into(), check.output.output, |_| describe(&inspection))?;
+    one(&as_json(&inspection)?.into(), check.remote.output.output, |_| describe(&inspection))?;
     inspection.notes.iter().for_each(|note| say(&format!("note: {note}")));
     let unperformed: Vec<String> = inspection
         .manifest

@@ -5,6 +5,7 @@
 //! | verb | what it does |
 //! |---|---|
 //! | `plugin NAME… [from=GUEST] [stamp=TEXT]` | puts components into the folder, also while the host runs; a stamp changes a component's digest, not its behaviour |
+//! | `component GUEST…` | puts components where commands are run, as `GUEST.wasm` |
 //! | `unplug NAME`, `damaged-plugin NAME`, `no-plugin-folder` | takes a file away; puts one that is none; takes the folder away |
 //! | `config` + indented TOML | adds to the configuration |
 //! | `start`, `crash`, `restart`, `freeze`, `thaw`, `stop within=5s` | the host's life; `crash` is kill -9 |

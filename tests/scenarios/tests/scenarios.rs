@@ -19,6 +19,7 @@ scenarios! {
     a_backup_of_a_running_host_is_that_host_again
     a_command_prints_data_alone
     a_command_says_what_went_wrong_by_its_exit_code
+    a_component_is_tried_on_a_recorded_run
     a_connection_that_breaks_before_is_asked_again
     a_crash_within_a_step_repeats_it_under_its_key
     a_damaged_database_is_made_anew

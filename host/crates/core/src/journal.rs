@@ -49,6 +49,10 @@ impl OptionsHash {
         let digest = Digest::of(options);
         Self(hex(digest.as_bytes().split_at(8).0))
     }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// What came of a call.

@@ -176,6 +176,18 @@ pub enum ErrorKind {
     Misuse,
 }
 
+impl ErrorKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Workflow => "workflow",
+            Self::Trap => "trap",
+            Self::Diverged => "diverged",
+            Self::Limit => "limit",
+            Self::Misuse => "misuse",
+        }
+    }
+}
+
 /// What a person wants of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Control {

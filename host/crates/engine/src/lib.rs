@@ -10,6 +10,7 @@ mod engine;
 pub mod executor;
 mod handle;
 pub mod limits;
+pub mod replay;
 mod retention;
 mod scheduler;
 mod session;

@@ -1,6 +1,7 @@
 //! The runtime: engine, threads, components and egress put together, and the port that the engine executes
 //! runs by.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -43,15 +44,30 @@ impl Runtime {
     /// Starts the runtime's threads. Must be called inside the host's tokio runtime, on which requests of
     /// guests are sent.
     pub fn start(settings: Settings, source: Arc<dyn ComponentSource>, grants: Grants) -> Result<Self, StartError> {
-        let failed = |error: wasmtime::Error| StartError::Engine(format!("{error:#}"));
-        let io = Handle::try_current().map_err(|_| StartError::NoTokio)?;
         let engine = crate::engine::build(&settings).map_err(failed)?;
         let cache = Arc::new(Cache::open(&settings.cache_dir, &engine)?);
+        Self::assemble(settings, (engine, Some(cache)), source, grants)
+    }
+
+    /// Starts a runtime for one component that keeps nothing on disk and may reach nothing: for `stepwell check`.
+    pub fn start_bare(source: Arc<dyn ComponentSource>) -> Result<Self, StartError> {
+        let settings = Settings { activations_max: 1, threads: 1, ..Settings::new("") };
+        let engine = crate::engine::build(&settings).map_err(failed)?;
+        Self::assemble(settings, (engine, None), source, Grants::Listed(BTreeMap::new()))
+    }
+
+    fn assemble(
+        settings: Settings,
+        (engine, cache): (Engine, Option<Arc<Cache>>),
+        source: Arc<dyn ComponentSource>,
+        grants: Grants,
+    ) -> Result<Self, StartError> {
+        let io = Handle::try_current().map_err(|_| StartError::NoTokio)?;
         let ticker = Ticker::start(&engine).map_err(StartError::Thread)?;
         let threads = Arc::new(GuestThreads::start(settings.threads).map_err(StartError::Thread)?);
         let workshop = Workshop {
             linker: linker(&engine).map_err(failed)?,
-            compiler: Compiler::start(engine.clone(), Some(cache))?,
+            compiler: Compiler::start(engine.clone(), cache)?,
             describer: Describer::new(threads.clone(), ticker.handle(), settings.memory_bytes_max),
         };
         let egress = Egress::new(io).map_err(|error| StartError::Http(error.to_string()))?;
@@ -127,6 +143,10 @@ impl Runtime {
             memory_bytes_max,
         }
     }
+}
+
+fn failed(error: wasmtime::Error) -> StartError {
+    StartError::Engine(format!("{error:#}"))
 }
 
 #[async_trait]

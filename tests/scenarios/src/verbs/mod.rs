@@ -21,6 +21,7 @@ pub(crate) async fn perform(stage: &mut Stage, mut line: Line) -> Result<()> {
     let line = &mut line;
     match line.verb.as_str() {
         "plugin" => plugins::plugin(stage, line)?,
+        "component" => plugins::component(stage, line)?,
         "unplug" => plugins::unplug(stage, line)?,
         "damaged-plugin" => plugins::damaged(stage, line)?,
         "no-plugin-folder" => std::fs::remove_dir_all(stage.host.home.plugins())?,

@@ -25,6 +25,14 @@ pub(super) fn plugin(stage: &Stage, line: &mut Line) -> Result<()> {
     Ok(())
 }
 
+/// `component GUEST…`: files where commands are run, not in the folder of plugins.
+pub(super) fn component(stage: &Stage, line: &mut Line) -> Result<()> {
+    for name in line.words() {
+        fs::copy(guest(&name)?, stage.host.home.path().join(format!("{name}.wasm")))?;
+    }
+    Ok(())
+}
+
 /// The component with one more custom section: another digest, the same behaviour.
 pub(crate) fn with_stamp(component: &[u8], stamp: &str) -> Result<Vec<u8>> {
     let name = "stamp";

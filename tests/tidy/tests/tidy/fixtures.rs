@@ -10,12 +10,13 @@ fn fixtures(repository: &Repository) -> BTreeSet<&str> {
     repository.below("tests/fixtures/examples").map(|file| file.stem()).collect()
 }
 
-/// In Rust by its name as a text, in a scenario as `plugin NAME` or `plugin … from=NAME`.
+/// In Rust by its name as a text, in a scenario as `plugin NAME`, `plugin … from=NAME` or `component NAME`.
 fn names(file: &File, fixture: &str) -> bool {
     if file.is("rs") {
         return file.text.contains(&format!("\"{fixture}\""));
     }
-    let mut lines = file.text.lines().filter_map(|line| line.trim_start().strip_prefix("plugin "));
+    let plugs = |line: &'_ str| line.starts_with("plugin ") || line.starts_with("component ");
+    let mut lines = file.text.lines().map(str::trim_start).filter(|line| plugs(line));
     lines.any(|line| line.split_whitespace().any(|word| word.trim_start_matches("from=") == fixture))
 }
 

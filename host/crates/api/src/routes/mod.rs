@@ -25,6 +25,7 @@ pub(crate) fn api() -> Router<App> {
         .route("/runs", get(runs::list))
         .route("/runs/{id}", get(runs::one))
         .route("/runs/{id}/journal", get(runs::journal))
+        .route("/runs/{id}/replay", get(runs::replay))
         .route("/runs/{id}/cancel", post(runs::cancel))
         .route("/runs/{id}/wake-now", post(runs::wake_now))
         .route("/runs/{id}/resume", post(runs::resume))

@@ -4,8 +4,8 @@ use axum::Json as Body;
 use axum::extract::State;
 use http::StatusCode;
 use serde::Serialize;
-use stepwell_core::RunId;
 use stepwell_core::run::{Status, Wish};
+use stepwell_core::{Entry, Json, Run, RunId};
 use stepwell_store::{Page, RunDetail};
 
 use crate::problem::Problem;
@@ -52,6 +52,33 @@ pub(super) async fn journal(
     let next_cursor = (end < detail.journal.len() && end > 0).then(|| end.saturating_sub(1).to_string());
     let items = items.into_iter().map(|entry| EntryView::of(entry, status)).collect();
     Ok(Body(List { items, next_cursor }))
+}
+
+/// All that a replay of a run needs, to the letter: nothing is masked.
+#[derive(Debug, Serialize)]
+pub(super) struct Replayable {
+    /// Its row, as it is stored.
+    run: Run,
+    journal: Vec<Entry>,
+    /// Its event, as its workflow is given it.
+    event: Json,
+}
+
+/// `GET runs/{id}/replay`: for trying another component on it, elsewhere.
+pub(super) async fn replay(
+    State(app): State<App>,
+    Id(id): Id<RunId>,
+    params: Params,
+) -> Result<Body<Replayable>, Problem> {
+    params.done()?;
+    let RunDetail { run, journal, event } = app.store.run(id).await?.ok_or_else(|| Problem::no_run(id))?;
+    let event = event.ok_or_else(|| {
+        let detail = format!("the event of run {id} is not kept any more, and a replay needs it");
+        Problem::new(StatusCode::CONFLICT, "event_gone", detail)
+    })?;
+    let event = event.for_guest().map_err(|error| Problem::internal(error.to_string()))?;
+    tracing::info!(run = %id, by = "api", "a run is given out for a replay, its event's data unmasked");
+    Ok(Body(Replayable { run, journal, event }))
 }
 
 /// What was wished for is on disk; the run takes it up at its next call.

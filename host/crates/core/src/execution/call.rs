@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::options::StepOptions;
-use super::{Answer, Execution, OnUnknown, Transition};
+use super::{Answer, Difference, Execution, OnUnknown, Transition};
 use crate::Timestamp;
 use crate::journal::{Attempt, Call, CallKind, Entry, EntryState, OptionsHash, WokenBy, check_step_name};
 use crate::limits::{JOURNAL_BYTES_MAX, SLEEP_MAX, STEPS_MAX};
@@ -76,8 +76,9 @@ impl Execution {
         match self.entry(index) {
             Some(entry) if entry.call == call => {}
             Some(entry) => {
-                let held = entry.call.clone();
-                return Err(Box::new(self.diverged(index, &format!("the call {call}"), &held, now)));
+                let (held, made) = (entry.call.clone(), format!("the call {call}"));
+                self.difference = Some(Difference { index, held: held.clone(), made: call });
+                return Err(Box::new(self.diverged(index, &made, &held, now)));
             }
             None if self.cursor >= STEPS_MAX => {
                 let limit = format!("STEPS_MAX: a run has at most {STEPS_MAX} steps");

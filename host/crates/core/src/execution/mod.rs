@@ -17,7 +17,7 @@ use std::time::Duration;
 pub use control::{cannot, merge, pending};
 pub use options::{OnUnknown, StepOptions};
 
-use crate::journal::{Entry, StepError};
+use crate::journal::{Call, Entry, StepError};
 use crate::retry::Policy;
 use crate::run::{Asked, State};
 use crate::{Digest, Json, PluginName, Run, Timestamp};
@@ -41,6 +41,17 @@ pub struct Execution {
     tokens: u64,
     /// A person has resumed it: an attempt of unknown outcome may be made again.
     resumed: bool,
+    difference: Option<Difference>,
+}
+
+/// Where a replay made another call than the journal holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The call's place, from 0.
+    pub index: u32,
+    /// What the journal holds.
+    pub held: Call,
+    pub made: Call,
 }
 
 /// What the workflow's manifest says about its runs.
@@ -168,6 +179,7 @@ impl Execution {
             unwritten: BTreeSet::new(),
             tokens: 0,
             resumed: false,
+            difference: None,
         }
     }
 
@@ -187,6 +199,16 @@ impl Execution {
     /// Whether the workflow is still at what an earlier activation has done.
     pub fn is_replaying(&self) -> bool {
         self.cursor < self.journal.len()
+    }
+
+    /// How many calls the workflow has made in this activation.
+    pub const fn consumed(&self) -> usize {
+        self.cursor
+    }
+
+    /// The call that is not the journal's, if one ended the run.
+    pub const fn difference(&self) -> Option<&Difference> {
+        self.difference.as_ref()
     }
 
     /// The step that is open: its name and the seed label of its random stream.

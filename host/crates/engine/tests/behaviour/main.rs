@@ -12,6 +12,7 @@ mod behind;
 mod bench;
 mod durability;
 mod people;
+mod replay;
 mod retention;
 mod runs;
 mod suspects;

@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::value::RawValue;
+use stepwell_access::Scope;
 
 /// Durable workflows as WebAssembly: one host turns webhooks into runs that survive anything.
 #[derive(Debug, Parser)]
@@ -43,6 +45,12 @@ pub(crate) enum Verb {
     /// Check, back up, restore and shrink what a host keeps
     #[command(subcommand)]
     Store(StoreVerb),
+    /// Make, list and revoke the tokens that let people and programs in
+    #[command(subcommand)]
+    Tokens(TokensVerb),
+    /// See who did what
+    #[command(subcommand)]
+    Audit(AuditVerb),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -354,6 +362,70 @@ pub(crate) struct StoreCompact {
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) store: StoreFlags,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokensVerb {
+    /// Make a token and print it, this once
+    Create(TokensCreate),
+    /// All tokens by name: scope, age and use, never the tokens themselves
+    List(AccessFlags),
+    /// End a token: from now on it is refused
+    Revoke(TokensRevoke),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditVerb {
+    /// The newest records of what was done, and of what was refused
+    List(AuditList),
+}
+
+/// Of a running host, through its API; with --data-dir or --config of a stopped one.
+#[derive(Debug, Args)]
+pub(crate) struct AccessFlags {
+    /// Of a stopped host: its configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Of a stopped host: where it keeps everything
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokensCreate {
+    /// What people did is told under this name
+    #[arg(long)]
+    pub(crate) name: String,
+    /// read: look. operate: besides, send events, act on runs, see what is masked. admin: everything
+    #[arg(long, value_name = "read|operate|admin", value_parser = str::parse::<Scope>)]
+    pub(crate) scope: Scope,
+    /// How long it is valid, such as 30d [default: for ever]
+    #[arg(long, value_name = "TIME", value_parser = stepwell_core::duration::parse)]
+    pub(crate) expires: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) access: AccessFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokensRevoke {
+    /// The token's name
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) access: AccessFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditList {
+    /// Rows at most, up to 200
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(crate) limit: u32,
+    /// Where the page before ended
+    #[arg(long)]
+    pub(crate) cursor: Option<u64>,
+    #[command(flatten)]
+    pub(crate) access: AccessFlags,
 }
 
 #[derive(Debug, Subcommand)]

@@ -62,6 +62,10 @@ impl Client {
         .await
     }
 
+    pub(crate) async fn delete(&self, path: &str) -> Result<Data, Failure> {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         match &self.token {
@@ -135,7 +139,9 @@ pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
 fn refused(status: StatusCode, code: &str, body: &Value) -> Failure {
     let text = |key: &str| body.get(key).and_then(Value::as_str);
     let detail = match status {
-        StatusCode::UNAUTHORIZED => "this host demands its token: give it with --token or in STEPWELL_TOKEN",
+        StatusCode::UNAUTHORIZED if code == "unauthorized" => {
+            "this host demands a token that it knows: give one with --token or in STEPWELL_TOKEN"
+        }
         _ => text("detail").or_else(|| text("title")).unwrap_or("no reason given"),
     };
     let error = anyhow!("{detail} ({code}, HTTP {})", status.as_u16());

@@ -49,6 +49,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Plugins(plugins) => commands::plugins::run(plugins).await,
         Verb::Webhooks(webhooks) => commands::webhooks::run(webhooks).await,
         Verb::Store(verb) => commands::store::run(verb).await,
+        Verb::Tokens(verb) => commands::tokens::run(verb).await,
+        Verb::Audit(verb) => commands::audit::run(verb).await,
         Verb::Config(verb) => Ok(commands::config::run(verb)?),
         Verb::Emulators(emulators) => Ok(commands::emulators::run(emulators).await?),
     }

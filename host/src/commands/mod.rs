@@ -1,5 +1,6 @@
 //! The verbs of the command line.
 
+pub(crate) mod audit;
 pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod config;
@@ -10,6 +11,7 @@ pub(crate) mod plugins;
 pub(crate) mod runs;
 pub(crate) mod serve;
 pub(crate) mod store;
+pub(crate) mod tokens;
 pub(crate) mod webhooks;
 
 use std::process::ExitCode;

@@ -15,12 +15,15 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::{HostFlags, StoreCompact, StoreFlags, StoreRestore, StoreVerb};
 use crate::commands::Failure;
 use crate::commands::config::layers;
+use crate::commands::tokens::note;
 use crate::config::{self, Config};
 use crate::data::Data;
 use crate::print::{Column, coloured, one, say, table};
 use progress::{size, watched};
 
 const FINDINGS: &[Column] = &[("WHAT", "/what"), ("REASON", "/reason")];
+/// What can be done with a host that runs.
+const BACKUP_ALONE: &str = "only a backup is made of one that runs";
 /// How a database that did not open is named once it is set aside.
 const SET_ASIDE: &str = "sled.damaged-";
 
@@ -66,10 +69,10 @@ async fn offline<T: Send + 'static>(
 ) -> Result<T, Failure> {
     let done = watched(what, measure, tokio::task::spawn_blocking(work)).await;
     let done = done.with_context(|| format!("{what} was cut short"))?;
-    done.map_err(|error| failure(error, dir))
+    done.map_err(|error| failure(error, dir, BACKUP_ALONE))
 }
 
-fn failure(error: OfflineError, dir: &Path) -> Failure {
+pub(crate) fn failure(error: OfflineError, dir: &Path, instead: &str) -> Failure {
     match error {
         OfflineError::NotThere { .. } => {
             Failure::NotFound(anyhow!("there is no data directory in {}: name it with --data-dir", dir.display()))
@@ -77,7 +80,7 @@ fn failure(error: OfflineError, dir: &Path) -> Failure {
         OfflineError::Open(OpenError::Locked { dir, pid }) => {
             let holder = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
             Failure::Other(anyhow!(
-                "the data directory {} is in use by {holder}: stop that host first (only a backup is made of one that runs)",
+                "the data directory {} is in use by {holder}: stop that host first ({instead})",
                 dir.display()
             ))
         }
@@ -147,6 +150,7 @@ async fn restore(flags: &StoreRestore) -> Result<(), Failure> {
     let (of, measured) = (dir.clone(), dir.clone());
     let measure = move || size(&measured);
     let held = offline("restoring", &dir, measure, move || offline::restore(&file, &of, options)).await?;
+    note(&dir, "stepwell store restore", &flags.file.display().to_string())?;
     say(&format!("{} holds what the backup had; start a host on it with --data-dir", dir.display()));
     let told = json!({ "data_dir": dir.display().to_string() });
     Ok(one(&with_held(told, held), flags.store.output.output, describe)?)
@@ -170,6 +174,7 @@ async fn compact(flags: &StoreCompact) -> Result<(), Failure> {
     let (of, measured) = (dir.clone(), dir.join("sled"));
     let measure = move || size(&measured);
     let done = offline("compacting", &dir, measure, move || offline::compact(&of, options)).await?;
+    note(&dir, "stepwell store compact", &dir.display().to_string())?;
     let Compacted { before, after } = done;
     let told = json!({ "data_dir": dir.display().to_string(), "bytes_before": before, "bytes_after": after });
     Ok(one(&told.into(), flags.store.output.output, describe)?)

@@ -30,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) sources: BTreeMap<String, Source>,
     #[serde(default)]
     pub(crate) grants: BTreeMap<String, Grant>,
+    pub(crate) auth: Auth,
     pub(crate) limits: Limits,
     pub(crate) retention: retention::Retention,
 }
@@ -70,6 +71,13 @@ pub(crate) enum StoreKind {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Plugins {
     pub(crate) dir: PathBuf,
+}
+
+/// Who is let in at the admin listener.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Auth {
+    pub(crate) require_token: bool,
 }
 
 /// Where webhooks come from: `POST /webhooks/{name}`.

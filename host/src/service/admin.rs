@@ -1,37 +1,35 @@
 //! What stands around the admin listener: its door, and what the dashboard shows of the intake.
 
-use std::fs;
-use std::io::Write;
-use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use stepwell_access::Tokens;
 use stepwell_api::{
-    Auth, Redactions, RejectionCount, RejectionLog, RejectionView, Required, Sample, Samples, SessionKey,
+    Auth, Demand, Redactions, RejectionCount, RejectionLog, RejectionView, Sample, Samples, SessionKey,
 };
-use stepwell_core::{Digest, Json};
+use stepwell_core::{Json, Timestamp};
 use stepwell_http::AllowedHosts;
 use stepwell_ingress::{Rejections, Source, samples as ingress_samples};
 use tracing::warn;
 
 use crate::clock::fill;
-use crate::config::Host;
+use crate::config::Config;
 use crate::print::say;
 
 /// What the names of Clerk's events begin with in the samples and in what is to be masked.
 const CLERK: &str = "clerk/";
-/// The hash of the admin token, in the data directory.
-const TOKEN_FILE: &str = "admin-token.sha256";
 
 /// Under which names the admin listener may be reached.
-pub(crate) fn allowed_hosts(host: &Host) -> Result<AllowedHosts> {
+pub(crate) fn allowed_hosts(config: &Config) -> Result<AllowedHosts> {
+    let host = &config.host;
     let is_everywhere = host.admin_listen.ip().is_unspecified();
     if is_everywhere && host.admin_hosts.is_empty() {
         warn!("the admin listener is open to the network, but answers to localhost only: name it in host.admin_hosts");
     }
-    if host.admin_listen.ip().is_loopback() && !host.admin_hosts.is_empty() {
-        warn!("the admin listener has more names than localhost: whoever a proxy lets through to it needs no token");
+    if host.admin_listen.ip().is_loopback() && !host.admin_hosts.is_empty() && !config.auth.require_token {
+        warn!(
+            "the admin listener has more names than localhost: whoever a proxy lets through to it needs no token (auth.require_token demands one)"
+        );
     }
     let own = (!is_everywhere).then(|| host.admin_listen.ip().to_string());
     let names = host.admin_hosts.iter().cloned().chain(own.map(bracketed));
@@ -42,45 +40,28 @@ fn bracketed(address: String) -> String {
     if address.contains(':') { format!("[{address}]") } else { address }
 }
 
-/// Who may come in: on loopback everybody, elsewhere whoever has the token, which is made and shown
-/// once, and kept as its hash.
-pub(crate) fn auth(listen: SocketAddr, data_dir: &Path) -> Result<Auth> {
-    if listen.ip().is_loopback() {
-        return Ok(Auth::Loopback);
+/// Who may come in: on loopback everybody, elsewhere (and there too, where the operator demands it) whoever has a
+/// token. The first one is made and shown once; of all only hashes are kept.
+pub(crate) fn auth(config: &Config, now: Timestamp) -> Result<Auth> {
+    let tokens = Tokens::open(&config.host.data_dir, fill)?;
+    let is_demanded = config.auth.require_token || !config.host.admin_listen.ip().is_loopback();
+    if is_demanded {
+        if let Some(made) = tokens.create_first(now)? {
+            let secret = made.secret;
+            say(&format!(
+                "The admin listener demands a token. This one may do everything, and is shown this once:\n\n    {secret}\n"
+            ));
+        }
+        if !tokens.has_admin(now) {
+            warn!(
+                "no valid token has the scope admin: stop the host and make one (stepwell tokens create --data-dir DIR)"
+            );
+        }
     }
-    let path = data_dir.join(TOKEN_FILE);
-    let token = match fs::read_to_string(&path) {
-        Ok(text) => text
-            .trim()
-            .parse::<Digest>()
-            .with_context(|| format!("{} is damaged: delete it to get a new token", path.display()))?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_token(&path)?,
-        Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
-    };
     let mut key = [0; 32];
     fill(&mut key);
-    Ok(Auth::Required(Required { token, session_key: SessionKey(key) }))
-}
-
-fn make_token(path: &Path) -> Result<Digest> {
-    let mut bytes = [0; 32];
-    fill(&mut bytes);
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let token = format!("stepwell_{hex}");
-    let digest = Digest::of(token.as_bytes());
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("{} cannot be written", path.display()))?;
-    writeln!(file, "{digest}")
-        .and_then(|()| file.sync_all())
-        .with_context(|| format!("{} cannot be written", path.display()))?;
-    say(&format!(
-        "The admin listener is open to the network, so it demands a bearer token. It is shown this once:\n\n    {token}\n"
-    ));
-    Ok(digest)
+    let demand = if is_demanded { Demand::Everybody } else { Demand::Nobody };
+    Ok(Auth { demand, tokens: Arc::new(tokens), session_key: SessionKey(key) })
 }
 
 /// Events to try things out with.

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
+use stepwell_access::{Audit, Tokens};
 use stepwell_api::{ApiState, NavEntry};
 use stepwell_engine::{Clock, Engine, Handle, Ports};
 use stepwell_http::{Limits, Server};
@@ -64,7 +65,7 @@ pub(crate) fn no_more(_: &ApiState, _: Option<&stepwell_dev::emulators::Emulator
 pub(crate) fn check(config: &Config) -> Result<()> {
     from_config(config)?.iter().try_for_each(stepwell_ingress::Source::check).context(SOURCES_WRONG)?;
     listed(config)?;
-    admin::allowed_hosts(&config.host)?;
+    admin::allowed_hosts(config)?;
     Ok(())
 }
 
@@ -91,6 +92,8 @@ pub(crate) struct Service {
     folder: Folder,
     servers: JoinSet<()>,
     drains: [stepwell_http::Handle; 2],
+    tokens: Arc<Tokens>,
+    audit: Arc<Audit>,
 }
 
 impl Service {
@@ -98,12 +101,14 @@ impl Service {
     pub(crate) async fn start(plan: Plan) -> Result<Self> {
         descriptors::raise();
         let host = &plan.config.host;
-        let admin_hosts = admin::allowed_hosts(host)?;
+        let admin_hosts = admin::allowed_hosts(&plan.config)?;
         let (intake, admin) = listen(&plan.config).await?;
         let redactions = admin::redactions(&plan.sources);
         let sled = open_store(&plan.config).await?;
         let store: Arc<dyn Store> = Arc::clone(&sled) as Arc<dyn Store>;
-        let auth = admin::auth(host.admin_listen, &host.data_dir)?;
+        let auth = admin::auth(&plan.config, SystemClock.now())?;
+        let tokens = Arc::clone(&auth.tokens);
+        let audit = Arc::new(Audit::open(&host.data_dir).context("the audit log cannot be opened")?);
         let runtime = start_runtime(&plan, &store)?;
         let ports = Ports {
             store: Arc::clone(&store),
@@ -128,6 +133,7 @@ impl Service {
             samples: admin::samples(),
             redactions,
             auth,
+            audit: Arc::clone(&audit),
             nav: plan.nav,
         };
         let more = (plan.more)(&api, plan.emulators.as_ref());
@@ -140,7 +146,18 @@ impl Service {
         folder.ready().await;
         engine.open();
         info!(intake = %intake_addr, admin = %admin_addr, "ready");
-        Ok(Self { intake: intake_addr, admin: admin_addr, handle, engine, store, folder, servers, drains })
+        Ok(Self {
+            intake: intake_addr,
+            admin: admin_addr,
+            handle,
+            engine,
+            store,
+            folder,
+            servers,
+            drains,
+            tokens,
+            audit,
+        })
     }
 
     /// Serves until a signal asks to stop, or until nothing can be kept any more, which is an error.
@@ -179,10 +196,20 @@ impl Service {
         self.folder.stop().await;
         self.engine.stop(stepwell_engine::limits::DRAIN_MAX).await;
         while self.servers.join_next().await.is_some() {}
+        write_down(&self.audit, &self.tokens);
         if let Err(error) = self.store.close().await {
             warn!(%error, "the store did not close as it should");
         }
         info!("stopped");
+    }
+}
+
+/// What waited to be written down together with more.
+fn write_down(audit: &Audit, tokens: &Tokens) {
+    let counts = audit.flush(None).map_err(anyhow::Error::from);
+    let uses = tokens.flush().map_err(anyhow::Error::from);
+    for error in [counts, uses].into_iter().filter_map(Result::err) {
+        warn!(%error, "what people did last is not all written down");
     }
 }
 

@@ -14,6 +14,7 @@ mod read;
 mod redact;
 mod routes;
 mod state;
+mod table;
 mod view;
 
 use axum::Router;
@@ -24,7 +25,7 @@ use http::StatusCode;
 use problem::Problem;
 use state::App;
 
-pub use door::{Auth, Required, SessionKey};
+pub use door::{Auth, Demand, SessionKey};
 pub use pages::{Layout, NavEntry};
 pub use ports::{
     Backups, Granted, PluginDirectory, PluginState, PluginView, RejectionCount, RejectionLog, RejectionView, Sample,
@@ -32,6 +33,7 @@ pub use ports::{
 };
 pub use redact::{MASK, Redactions};
 pub use state::ApiState;
+pub use table::{Needs, Route};
 
 /// The API, the probes and the dashboard.
 pub fn router(state: ApiState) -> Router {
@@ -41,15 +43,21 @@ pub fn router(state: ApiState) -> Router {
 /// The same with more pages behind the same door, such as the outbox of `dev`. Their frame is
 /// [`ApiState::layout`], their place in the navigation `nav`.
 pub fn router_with(state: ApiState, more: Router) -> Router {
-    let app = App::new(state);
-    let router = routes::api()
-        .merge(pages::pages())
+    let (router, table) = routes::api().and(pages::pages()).split();
+    let app = App::new(state, table);
+    let router = router
         .with_state(app.clone())
         .merge(more)
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX));
     door::guard(router, &app)
+}
+
+/// Every route of the API and the dashboard with what it needs.
+pub fn all_routes() -> Vec<Route> {
+    let (_, table) = routes::api().and(pages::pages()).split();
+    table.routes().collect()
 }
 
 async fn no_route() -> Problem {

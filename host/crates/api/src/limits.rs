@@ -37,7 +37,5 @@ pub const SHOWN_JSON_BYTES_MAX: usize = 64 << 10;
 pub const REJECTIONS_SHOWN_MAX: usize = 200;
 /// A session, from its sign-in on.
 pub const SESSION_TTL: Duration = Duration::from_secs(12 * 3600);
-/// A token as it is posted, bytes.
-pub const TOKEN_BYTES_MAX: usize = 512;
 /// A request's id as the client names it, characters.
 pub const REQUEST_ID_MAX: usize = 128;

@@ -77,6 +77,11 @@ impl Params {
         Ok(Page { limit, after })
     }
 
+    /// `limit` of a list whose cursor is its own.
+    pub(crate) fn limit(&mut self) -> Result<usize, Problem> {
+        Ok(self.parsed("limit", limit)?.unwrap_or(PAGE_DEFAULT))
+    }
+
     /// `limit` and `cursor` of a list that is in order of names.
     pub(crate) fn named_page(&mut self) -> Result<NamedPage, Problem> {
         let limit = self.parsed("limit", limit)?.unwrap_or(PAGE_DEFAULT);

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use stepwell_access::Audit;
 use stepwell_core::Timestamp;
 use stepwell_engine::Handle;
 use stepwell_store::Store;
@@ -15,6 +16,7 @@ use crate::limits::INGESTS_AT_ONCE;
 use crate::pages::{Layout, NavEntry};
 use crate::ports::{Backups, PluginDirectory, RejectionLog, Samples};
 use crate::redact::Redactions;
+use crate::table::Table;
 
 /// What the API is built upon.
 #[derive(Clone)]
@@ -28,6 +30,8 @@ pub struct ApiState {
     pub samples: Samples,
     pub redactions: Redactions,
     pub auth: Auth,
+    /// What people did, and what was refused to them.
+    pub audit: Arc<Audit>,
     /// Entries of the navigation behind the dashboard's own.
     pub nav: Vec<NavEntry>,
 }
@@ -35,7 +39,7 @@ pub struct ApiState {
 impl ApiState {
     /// The frame of every page, for pages that another crate adds.
     pub fn layout(&self) -> Layout {
-        Layout::new(self.nav.clone(), self.auth.is_required())
+        Layout::new(self.nav.clone(), self.auth.is_demanded())
     }
 }
 
@@ -57,16 +61,18 @@ pub(crate) struct Inner {
     pub(crate) ingests: Semaphore,
     /// The place for the one backup that is under way, until its last byte has left.
     pub(crate) backup: Arc<Semaphore>,
+    /// What each route needs.
+    pub(crate) table: Table,
     /// Requests so far, for their ids.
     pub(crate) requests: AtomicU64,
 }
 
 impl App {
-    pub(crate) fn new(state: ApiState) -> Self {
+    pub(crate) fn new(state: ApiState, table: Table) -> Self {
         let layout = state.layout();
         let ingests = Semaphore::new(INGESTS_AT_ONCE);
         let backup = Arc::new(Semaphore::new(1));
-        Self(Arc::new(Inner { state, layout, ingests, backup, requests: AtomicU64::new(0) }))
+        Self(Arc::new(Inner { state, layout, ingests, backup, table, requests: AtomicU64::new(0) }))
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -50,6 +50,18 @@ pub struct Compacted {
     pub after: u64,
 }
 
+/// A data directory that no host uses, for as long as this is held.
+#[derive(Debug)]
+pub struct Alone(#[expect(dead_code, reason = "it is held")] DataDir);
+
+/// Keeps hosts off a data directory while something beside its store is changed.
+pub fn hold(dir: &Path) -> Result<Alone, OfflineError> {
+    if !dir.join("FORMAT").exists() {
+        return Err(OfflineError::NotThere { dir: dir.to_owned() });
+    }
+    Ok(Alone(DataDir::open(dir)?))
+}
+
 /// Reads a backup to its end, changing nothing: every checksum, and every component against its digest.
 pub fn check_backup(backup: &Path) -> Result<Held, OfflineError> {
     let mut components = Components::new(backup, None);

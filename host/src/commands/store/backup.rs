@@ -83,7 +83,7 @@ async fn written(flags: &StoreBackup, aside: &Path) -> Result<Held, Failure> {
                 let url = std::env::var(URL).unwrap_or_else(|_| url_of(config.host.admin_listen));
                 download(flags, &url, pid, aside).await?;
             }
-            Err(error) => return Err(failure(error, &dir)),
+            Err(error) => return Err(failure(error, &dir, super::BACKUP_ALONE)),
         },
         None => match std::env::var(URL) {
             Ok(url) => download(flags, &url, None, aside).await?,

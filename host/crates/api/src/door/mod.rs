@@ -1,10 +1,12 @@
 //! The admin door: what every request passes before a handler sees it, and what every answer carries.
 //! The Host allow-list stands before this, at the listener.
 
+mod audit;
 mod auth;
 mod headers;
 mod negotiate;
 mod request_id;
+mod session;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -16,8 +18,11 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use crate::problem::Problem;
 use crate::state::App;
 
-pub use auth::{Auth, Required, SessionKey};
-pub(crate) use auth::{log_in, log_out, login_page};
+pub(crate) use audit::Object;
+pub(crate) use auth::Caller;
+pub use auth::{Auth, Demand};
+pub use session::SessionKey;
+pub(crate) use session::{log_in, log_out, login_page};
 
 /// Puts the door before every route and the fallback that `router` has by now.
 pub(crate) fn guard(router: Router, app: &App) -> Router {
@@ -25,6 +30,7 @@ pub(crate) fn guard(router: Router, app: &App) -> Router {
         .layer(from_fn_with_state(app.clone(), auth::demand))
         .layer(CsrfLayer::new().with_rejection_response(cross_site))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app.clone(), audit::note))
         .layer(from_fn_with_state(app.clone(), negotiate::as_page));
     headers::add(router).layer(from_fn_with_state(app.clone(), request_id::mark))
 }

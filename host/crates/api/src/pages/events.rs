@@ -3,11 +3,14 @@
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
+use stepwell_access::Scope;
 use stepwell_core::{Event, EventId, Timestamp};
 use stepwell_store::{Cursor, Page};
 
+use super::frame::Frame;
 use super::json;
 use super::parts::{self, Flash, ago, empty, exact, pager, short_id, status_chip};
+use crate::door::Object;
 use crate::problem::Problem;
 use crate::query::{Id, Params};
 use crate::read::{self, EventQuery, Shown};
@@ -24,10 +27,12 @@ struct View {
     next: Option<Cursor>,
     is_first: bool,
     now: Timestamp,
+    /// Whether whoever looks may send events.
+    may_act: bool,
 }
 
 /// `GET /events`.
-pub(super) async fn page(State(app): State<App>, mut params: Params) -> Result<Response, Problem> {
+pub(super) async fn page(State(app): State<App>, frame: Frame, mut params: Params) -> Result<Response, Problem> {
     let (query, page) = (EventQuery::read(&mut params)?, params.page()?);
     params.done()?;
     let page = Page { limit: page.limit.min(ROWS), ..page };
@@ -37,11 +42,11 @@ pub(super) async fn page(State(app): State<App>, mut params: Params) -> Result<R
         let runs = read::runs_of(&app, event.id).await?;
         rows.push((event, runs));
     }
-    let view = View { query, rows, next, is_first: page.after.is_none(), now: app.now() };
-    Ok(app.inner().layout.respond(
+    let view = View { query, rows, next, is_first: page.after.is_none(), now: app.now(), may_act: frame.may_act() };
+    Ok(frame.respond(
         "Events",
         html! {
-            div class="head" { h1 { "Events" } (quick_send(&app)) }
+            div class="head" { h1 { "Events" } @if frame.may_act() { (quick_send(&app)) } }
             (filter(&view))
             div #events data-live[view.is_first] { (table(&view)) }
         },
@@ -104,7 +109,10 @@ fn nothing(view: &View) -> Markup {
             html! { "No event matches this filter. " a href="/events" { "Show all events" } },
         );
     }
-    empty("No events", html! { "Webhooks and test events appear here. " a href="/events/new" { "Send a test event" } })
+    empty(
+        "No events",
+        html! { "Webhooks and test events appear here. " @if view.may_act { a href="/events/new" { "Send a test event" } } },
+    )
 }
 
 fn rows(view: &View) -> Markup {
@@ -155,15 +163,21 @@ fn dots(runs: &[Shown]) -> Markup {
 }
 
 /// `GET /events/{id}`.
-pub(super) async fn one(State(app): State<App>, Id(id): Id<EventId>, mut params: Params) -> Result<Response, Problem> {
+pub(super) async fn one(
+    State(app): State<App>,
+    frame: Frame,
+    Id(id): Id<EventId>,
+    mut params: Params,
+) -> Result<Response, Problem> {
     let (flash, reveal) = (Flash::read(&mut params)?, params.flag("reveal")?);
     params.done()?;
     let event = app.store.event(id).await?.ok_or_else(|| Problem::no_event(id))?;
     let runs = read::runs_of(&app, id).await?;
     if reveal {
-        tracing::info!(event = %id, by = "dashboard", "an event's data are shown unmasked");
+        frame.caller().demand(Scope::Operate)?;
+        tracing::info!(event = %id, by = frame.caller().or("dashboard"), "an event's data are shown unmasked");
     }
-    Ok(app.inner().layout.respond_in(
+    let mut response = frame.respond_in(
         "Events",
         &event.name,
         html! {
@@ -172,9 +186,13 @@ pub(super) async fn one(State(app): State<App>, Id(id): Id<EventId>, mut params:
             div class="head" { h1 { (event.name) } }
             (facts(&event, app.now()))
             div #started data-live { (started(&app, &event, &runs)) }
-            (payload(&app, &event, reveal))
+            (payload(&app, &event, Shows { reveal, may_act: frame.may_act() }))
         },
-    ))
+    );
+    if reveal {
+        response.extensions_mut().insert(Object(format!("{id} unmasked")));
+    }
+    Ok(response)
 }
 
 fn facts(event: &Event, now: Timestamp) -> Markup {
@@ -218,7 +236,13 @@ fn started(app: &App, event: &Event, runs: &[Shown]) -> Markup {
     }
 }
 
-fn payload(app: &App, event: &Event, reveal: bool) -> Markup {
+/// How an event's data are shown.
+struct Shows {
+    reveal: bool,
+    may_act: bool,
+}
+
+fn payload(app: &App, event: &Event, Shows { reveal, may_act }: Shows) -> Markup {
     let is_covered = app.redactions.covers(&event.name);
     let data = if is_covered && !reveal { app.redactions.masked(event) } else { event.data.clone() };
     let whole = format!("/api/v1/events/{}", event.id);
@@ -226,7 +250,7 @@ fn payload(app: &App, event: &Event, reveal: bool) -> Markup {
         section aria-labelledby="data" {
             div class="head" {
                 h2 #data { "Data" }
-                @if is_covered && !reveal { a class="button" href={ "/events/" (event.id) "?reveal=true" } { "Show personal data" } }
+                @if is_covered && !reveal && may_act { a class="button" href={ "/events/" (event.id) "?reveal=true" } { "Show personal data" } }
                 @if is_covered && reveal { a class="button" href={ "/events/" (event.id) } { "Mask personal data" } }
             }
             (json::block(&data, &whole))
@@ -250,6 +274,7 @@ mod tests {
             next: Some(Cursor([1; 16])),
             is_first: true,
             now: Timestamp::from_millis(0),
+            may_act: true,
         };
         let page = table(&view).into_string();
         assert!(page.contains("rel=\"next\"") && page.contains("older ones"), "{page}");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::response::{Html, IntoResponse, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use stepwell_access::Scope;
 
 use super::{assets, direction};
 
@@ -23,12 +24,16 @@ pub struct Layout {
     sign_out: bool,
 }
 
-const OWN: [(&str, &str); 5] = [
+/// Where only those are led who may do everything.
+const ACCESS: &str = "/access";
+
+const OWN: [(&str, &str); 6] = [
     ("Runs", "/"),
     ("Events", "/events"),
     ("Workflows", "/workflows"),
     ("Plugins", "/plugins"),
     ("Webhooks", "/webhooks"),
+    ("Access", ACCESS),
 ];
 
 impl Layout {
@@ -45,13 +50,17 @@ impl Layout {
 
     /// A whole page that belongs to this entry of the navigation.
     pub fn page_in(&self, section: &str, title: &str, main: Markup) -> Markup {
+        self.page_for(Scope::Admin, section, title, main)
+    }
+
+    fn page_for(&self, scope: Scope, section: &str, title: &str, main: Markup) -> Markup {
         shown(html! {
             (DOCTYPE)
             html lang="en" {
                 (head(title))
                 body {
                     a class="skip" href="#main" { "Skip to content" }
-                    (self.header(section))
+                    (self.header(scope, section))
                     main #main class="wrap" tabindex="-1" { (main) }
                 }
             }
@@ -69,22 +78,19 @@ impl Layout {
         }
     }
 
-    pub(crate) fn respond(&self, title: &str, main: Markup) -> Response {
-        Html(self.page(title, main).into_string()).into_response()
+    /// A whole page for whoever has this scope.
+    pub(crate) fn respond_to(&self, scope: Scope, section: &str, title: &str, main: Markup) -> Response {
+        Html(self.page_for(scope, section, title, main).into_string()).into_response()
     }
 
-    pub(crate) fn respond_in(&self, section: &str, title: &str, main: Markup) -> Response {
-        Html(self.page_in(section, title, main).into_string()).into_response()
-    }
-
-    fn header(&self, section: &str) -> Markup {
+    fn header(&self, scope: Scope, section: &str) -> Markup {
         html! {
             header class="top" {
                 div class="wrap" {
                     a class="brand" href="/" { (logo()) "Stepwell" }
                     nav aria-label="Main" {
                         ul {
-                            @for entry in self.nav.iter() {
+                            @for entry in self.nav.iter().filter(|entry| entry.path != ACCESS || scope.includes(Scope::Admin)) {
                                 li { a href=(entry.path) aria-current=[(entry.title == section).then_some("page")] { (entry.title) } }
                             }
                         }

@@ -10,7 +10,7 @@ pub(crate) fn login(next: &str, is_wrong: bool) -> Html<String> {
     let form = html! {
         form class="card login" method="post" action="/login" {
             h1 class="brand" { (logo()) "Stepwell" }
-            p class="muted" { "This host asks for its token. It was shown at the first start." }
+            p class="muted" { "This host asks for a token. The first one was shown at its first start." }
             input type="hidden" name="next" value=(next);
             label for="token" { "Token" }
             input #token name="token" type="password" autocomplete="current-password" required autofocus

@@ -1,10 +1,12 @@
 //! The dashboard: server-made pages that need no script. Must not answer JSON.
 
+mod access;
 mod actions;
 mod assets;
 mod axis;
 mod direction;
 mod events;
+mod frame;
 mod json;
 mod layout;
 mod login;
@@ -18,43 +20,47 @@ mod webhooks;
 mod words;
 mod workflows;
 
-use axum::Router;
 use axum::response::Response;
-use axum::routing::{get, post};
 use maud::html;
 
 use crate::door;
 use crate::problem::Problem;
 use crate::state::App;
+use crate::table::{ADMIN, ANY, OPEN, OPERATE, READ, Routes};
 
 pub use layout::{Layout, NavEntry};
 pub(crate) use login::login;
 
-/// Every route of the dashboard.
-pub(crate) fn pages() -> Router<App> {
-    Router::new()
-        .route("/", get(runs::page))
-        .route("/runs", get(runs::elsewhere))
-        .route("/runs/{id}", get(run::page))
-        .route("/runs/{id}/cancel", post(actions::cancel))
-        .route("/runs/{id}/wake-now", post(actions::wake_now))
-        .route("/runs/{id}/resume", post(actions::resume))
-        .route("/events", get(events::page))
-        .route("/events/new", get(send::page).post(send::send))
-        .route("/events/sample", post(send::send_sample))
-        .route("/events/{id}", get(events::one))
-        .route("/workflows", get(workflows::page))
-        .route("/plugins", get(plugins::page))
-        .route("/webhooks", get(webhooks::page))
-        .route("/login", get(door::login_page).post(door::log_in))
-        .route("/logout", post(door::log_out))
-        .route("/assets/{name}", get(assets::asset))
+/// Every route of the dashboard, with what it needs.
+pub(crate) fn pages() -> Routes {
+    Routes::new()
+        .get("/", READ, runs::page)
+        .get("/runs", READ, runs::elsewhere)
+        .get("/runs/{id}", READ, run::page)
+        .post("/runs/{id}/cancel", OPERATE, actions::cancel)
+        .post("/runs/{id}/wake-now", OPERATE, actions::wake_now)
+        .post("/runs/{id}/resume", OPERATE, actions::resume)
+        .get("/events", READ, events::page)
+        .get("/events/new", OPERATE, send::page)
+        .post("/events/new", OPERATE, send::send)
+        .post("/events/sample", OPERATE, send::send_sample)
+        .get("/events/{id}", READ, events::one)
+        .get("/workflows", READ, workflows::page)
+        .get("/plugins", READ, plugins::page)
+        .get("/webhooks", READ, webhooks::page)
+        .get("/access", ADMIN, access::page)
+        .get("/login", OPEN, door::login_page)
+        .post("/login", OPEN, door::log_in)
+        .post("/logout", ANY, door::log_out)
+        .get("/assets/{name}", OPEN, assets::asset)
 }
 
 /// A problem as a page; its status is put on by the caller.
 pub(crate) fn problem(app: &App, problem: &Problem) -> Response {
     let title = problem.status.canonical_reason().unwrap_or("Error");
-    app.inner().layout.respond(
+    app.inner().layout.respond_to(
+        stepwell_access::Scope::Read,
+        title,
         title,
         html! {
             div class="lone" {

@@ -7,6 +7,7 @@ use stepwell_core::Timestamp;
 use stepwell_core::manifest::Asks;
 use stepwell_core::registry::Plugin;
 
+use super::frame::Frame;
 use super::parts::{ago, chip, empty};
 use super::workflows::trigger_tag;
 use crate::ports::Granted;
@@ -16,11 +17,11 @@ use crate::state::App;
 use crate::view::{Loaded, merged};
 
 /// `GET /plugins`.
-pub(super) async fn page(State(app): State<App>, params: Params) -> Result<Response, Problem> {
+pub(super) async fn page(State(app): State<App>, frame: Frame, params: Params) -> Result<Response, Problem> {
     params.done()?;
     let registry = app.handle.registry();
     let plugins = merged(app.plugins.plugins(), &registry);
-    Ok(app.inner().layout.respond(
+    Ok(frame.respond(
         "Plugins",
         html! {
             div class="head" { h1 { "Plugins" } }

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use stepwell_core::run::{RunError, State as RunState, Status};
 use stepwell_core::{Json, Run, RunId, Timestamp};
 
+use super::frame::Frame;
 use super::parts::{self, Flash, ago, exact, status_chip};
 use super::steps::{self, Steps};
 use super::{json, words};
@@ -21,19 +22,26 @@ struct View {
     shown: Shown,
     steps: Vec<StepView>,
     now: Timestamp,
+    /// Whether whoever looks may act on it.
+    may_act: bool,
 }
 
 /// `GET /runs/{id}`.
-pub(super) async fn page(State(app): State<App>, Id(id): Id<RunId>, mut params: Params) -> Result<Response, Problem> {
+pub(super) async fn page(
+    State(app): State<App>,
+    frame: Frame,
+    Id(id): Id<RunId>,
+    mut params: Params,
+) -> Result<Response, Problem> {
     let flash = Flash::read(&mut params)?;
     params.done()?;
     let detail = app.store.run(id).await?.ok_or_else(|| Problem::no_run(id))?;
     let now = app.now();
     let status = shown_status(&detail.run, &app.handle.active(), now);
     let steps = detail.journal.iter().map(|entry| StepView::of(entry, status)).collect();
-    let view = View { shown: Shown { run: detail.run, status }, steps, now };
+    let view = View { shown: Shown { run: detail.run, status }, steps, now, may_act: frame.may_act() };
     let title = format!("{} · {}", view.shown.run.workflow, view.shown.status.as_str());
-    Ok(app.inner().layout.respond_in(
+    Ok(frame.respond_in(
         "Runs",
         &title,
         html! {
@@ -50,7 +58,7 @@ fn content(view: &View) -> Markup {
     html! {
         div class="head" {
             h1 { (run.workflow) " " (status_chip(view.shown.status)) }
-            div class="actions" { (actions(view)) }
+            @if view.may_act { div class="actions" { (actions(view)) } }
         }
         (standing(view))
         (facts(run, view.now))

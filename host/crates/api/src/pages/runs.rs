@@ -8,6 +8,7 @@ use stepwell_core::run::{State as RunState, Status};
 use stepwell_core::{Run, Timestamp};
 use stepwell_store::{Counts, Cursor, Page};
 
+use super::frame::Frame;
 use super::parts::{address, ago, empty, pager, short_id, status_chip};
 use super::words;
 use crate::problem::Problem;
@@ -24,17 +25,20 @@ struct View {
     counts: Counts,
     workflows: Vec<String>,
     now: Timestamp,
+    /// Whether whoever looks may send events.
+    may_act: bool,
 }
 
 /// `GET /`.
-pub(super) async fn page(State(app): State<App>, mut params: Params) -> Result<Response, Problem> {
+pub(super) async fn page(State(app): State<App>, frame: Frame, mut params: Params) -> Result<Response, Problem> {
     let (query, page) = (RunQuery::read(&mut params)?, params.page()?);
     params.done()?;
-    let view = read_view(&app, query, page).await?;
-    Ok(app.inner().layout.respond(
+    let mut view = read_view(&app, query, page).await?;
+    view.may_act = frame.may_act();
+    Ok(frame.respond(
         "Runs",
         html! {
-            div class="head" { h1 { "Runs" } a class="button primary" href="/events/new" { "Send a test event" } }
+            div class="head" { h1 { "Runs" } @if frame.may_act() { a class="button primary" href="/events/new" { "Send a test event" } } }
             (filters(&view))
             div #runs data-live[view.is_first] { (tabs(&view)) (table(&view)) }
         },
@@ -50,7 +54,7 @@ async fn read_view(app: &App, query: RunQuery, page: Page) -> Result<View, Probl
     let (runs, next) = read::runs(app, &query, page).await?;
     let counts = app.store.counts().await?;
     let workflows = app.handle.registry().workflows().map(|declared| declared.workflow.id.to_string()).collect();
-    Ok(View { query, runs, next, is_first: page.after.is_none(), counts, workflows, now: app.now() })
+    Ok(View { query, runs, next, is_first: page.after.is_none(), counts, workflows, now: app.now(), may_act: false })
 }
 
 /// The filters in force, without these statuses.
@@ -174,7 +178,7 @@ fn nothing(view: &View) -> Markup {
     }
     empty(
         "No runs yet",
-        html! { "A run starts when an event matches a workflow. " a href="/events/new" { "Send a test event" } },
+        html! { "A run starts when an event matches a workflow. " @if view.may_act { a href="/events/new" { "Send a test event" } } },
     )
 }
 
@@ -221,6 +225,7 @@ mod tests {
     #[test]
     fn a_page_without_rows_leads_on_where_there_are_older_ones() {
         let mut view = View {
+            may_act: true,
             query: RunQuery { statuses: vec![Status::Cancelled], ..RunQuery::default() },
             runs: Vec::new(),
             next: Some(Cursor([1; 16])),

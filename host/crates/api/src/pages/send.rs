@@ -7,6 +7,7 @@ use maud::html;
 use serde::Deserialize;
 use stepwell_core::Json;
 
+use super::frame::Frame;
 use super::json::indented;
 use super::parts::Flash;
 use crate::problem::Problem;
@@ -22,7 +23,7 @@ pub(super) struct Draft {
 }
 
 /// `GET /events/new`: with `sample`, filled in.
-pub(super) async fn page(State(app): State<App>, mut params: Params) -> Result<Response, Problem> {
+pub(super) async fn page(State(app): State<App>, frame: Frame, mut params: Params) -> Result<Response, Problem> {
     let name = params.one("sample")?;
     params.done()?;
     let sample = match name {
@@ -33,15 +34,15 @@ pub(super) async fn page(State(app): State<App>, mut params: Params) -> Result<R
         || Draft { name: String::new(), data: "{}".to_owned() },
         |sample| Draft { name: sample.name.clone(), data: indented(sample.data.as_str()) },
     );
-    Ok(form(&app, &filled, None))
+    Ok(form(&app, &frame, &filled, None))
 }
 
 fn no_sample(name: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "sample_not_found", format!("there is no sample {name:?}"))
 }
 
-fn form(app: &App, filled: &Draft, wrong: Option<&str>) -> Response {
-    app.inner().layout.respond_in(
+fn form(app: &App, frame: &Frame, filled: &Draft, wrong: Option<&str>) -> Response {
+    frame.respond_in(
         "Events",
         "Send a test event",
         html! {
@@ -72,19 +73,20 @@ fn form(app: &App, filled: &Draft, wrong: Option<&str>) -> Response {
 }
 
 /// `POST /events/new`.
-pub(super) async fn send(State(app): State<App>, Filled(filled): Filled<Draft>) -> Result<Response, Problem> {
+pub(super) async fn send(
+    State(app): State<App>,
+    frame: Frame,
+    Filled(filled): Filled<Draft>,
+) -> Result<Response, Problem> {
+    let again = |wrong: &str| (StatusCode::BAD_REQUEST, form(&app, &frame, &filled, Some(wrong))).into_response();
     let data = match Json::parse(filled.data.clone()) {
         Ok(data) => data,
-        Err(error) => return Ok(again(&app, &filled, &format!("The data are not JSON: {error}."))),
+        Err(error) => return Ok(again(&format!("The data are not JSON: {error}."))),
     };
     match send_draft(&app, filled.name.trim(), data).await {
-        Err(problem) if problem.status.is_client_error() => Ok(again(&app, &filled, &format!("{}.", problem.detail))),
+        Err(problem) if problem.status.is_client_error() => Ok(again(&format!("{}.", problem.detail))),
         sent => Ok(sent?.into_response()),
     }
-}
-
-fn again(app: &App, filled: &Draft, wrong: &str) -> Response {
-    (StatusCode::BAD_REQUEST, form(app, filled, Some(wrong))).into_response()
 }
 
 async fn send_draft(app: &App, name: &str, data: Json) -> Result<Redirect, Problem> {

@@ -5,6 +5,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 use stepwell_core::Timestamp;
 
+use super::frame::Frame;
 use super::parts::{ago, empty, short_id};
 use crate::limits::REJECTIONS_SHOWN_MAX;
 use crate::ports::{RejectionCount, RejectionView};
@@ -13,11 +14,11 @@ use crate::query::Params;
 use crate::state::App;
 
 /// `GET /webhooks`.
-pub(super) async fn page(State(app): State<App>, params: Params) -> Result<Response, Problem> {
+pub(super) async fn page(State(app): State<App>, frame: Frame, params: Params) -> Result<Response, Problem> {
     params.done()?;
     let (counts, recent) = (app.rejections.counts(), app.rejections.recent(REJECTIONS_SHOWN_MAX));
     let now = app.now();
-    Ok(app.inner().layout.respond(
+    Ok(frame.respond(
         "Webhooks",
         html! {
             div class="head" { h1 { "Webhooks" } }

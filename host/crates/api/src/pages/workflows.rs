@@ -7,6 +7,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 use stepwell_core::manifest::{Concurrency, Trigger};
 
+use super::frame::Frame;
 use super::parts::empty;
 use super::words;
 use crate::problem::Problem;
@@ -15,10 +16,10 @@ use crate::state::App;
 use crate::view::WorkflowView;
 
 /// `GET /workflows`.
-pub(super) async fn page(State(app): State<App>, params: Params) -> Result<Response, Problem> {
+pub(super) async fn page(State(app): State<App>, frame: Frame, params: Params) -> Result<Response, Problem> {
     params.done()?;
     let views: Vec<_> = app.handle.registry().workflows().map(WorkflowView::of).collect();
-    Ok(app.inner().layout.respond(
+    Ok(frame.respond(
         "Workflows",
         html! {
             div class="head" { h1 { "Workflows" } }

@@ -11,10 +11,12 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
+use stepwell_access::Scope;
 use stepwell_core::{EventId, RunId};
 use stepwell_engine::{Draft, Ingested};
 
 use super::draft::{Fields, Posted};
+use crate::door::{Caller, Object};
 use crate::limits::{BODY_BYTES_MAX, EVENTS_AT_ONCE};
 use crate::problem::Problem;
 use crate::query::{Id, Params};
@@ -160,18 +162,24 @@ pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<B
 /// `GET events/{id}`.
 pub(super) async fn one(
     State(app): State<App>,
+    caller: Caller,
     Id(id): Id<EventId>,
     mut params: Params,
-) -> Result<Body<EventView>, Problem> {
+) -> Result<Response, Problem> {
     let reveal = params.flag("reveal")?;
     params.done()?;
+    if reveal {
+        caller.demand(Scope::Operate)?;
+    }
     let event = app.store.event(id).await?.ok_or_else(|| Problem::no_event(id))?;
     let is_masked = app.redactions.covers(&event.name) && !reveal;
     let data = if is_masked { app.redactions.masked(&event) } else { event.data.clone() };
+    let mut response = Body(EventView::whole(&event, data, is_masked)).into_response();
     if reveal {
-        tracing::info!(event = %id, by = "api", "an event's data are shown unmasked");
+        tracing::info!(event = %id, by = caller.or("api"), "an event's data are shown unmasked");
+        response.extensions_mut().insert(Object(format!("{id} unmasked")));
     }
-    Ok(Body(EventView::whole(&event, data, is_masked)))
+    Ok(response)
 }
 
 /// `GET events/{id}/runs`.

@@ -1,5 +1,6 @@
 //! The JSON API: `/api/v1` and the probes.
 
+mod access;
 mod draft;
 mod events;
 mod plugins;
@@ -8,33 +9,38 @@ mod runs;
 mod store;
 mod workflows;
 
-use axum::Router;
-use axum::routing::{get, post};
+use crate::table::{ADMIN, OPEN, OPERATE, READ, Routes};
 
-use crate::state::App;
-
+pub(crate) use access::records;
 pub(crate) use draft::Fields;
 pub(crate) use events::take_in;
 
-/// Every route of the API.
-pub(crate) fn api() -> Router<App> {
-    let v1 = Router::new()
-        .route("/events", get(events::list).post(events::send))
-        .route("/events/{id}", get(events::one))
-        .route("/events/{id}/runs", get(events::runs))
-        .route("/runs", get(runs::list))
-        .route("/runs/{id}", get(runs::one))
-        .route("/runs/{id}/journal", get(runs::journal))
-        .route("/runs/{id}/replay", get(runs::replay))
-        .route("/runs/{id}/cancel", post(runs::cancel))
-        .route("/runs/{id}/wake-now", post(runs::wake_now))
-        .route("/runs/{id}/resume", post(runs::resume))
-        .route("/workflows", get(workflows::list))
-        .route("/workflows/{id}", get(workflows::one))
-        .route("/plugins", get(plugins::list))
-        .route("/plugins/{name}", get(plugins::one))
-        .route("/webhooks/rejections", get(plugins::rejections))
-        .route("/store/backup", post(store::backup))
-        .route("/stats", get(probes::stats));
-    Router::new().nest("/api/v1", v1).route("/livez", get(probes::livez)).route("/readyz", get(probes::readyz))
+/// Every route of the API, with what it needs.
+pub(crate) fn api() -> Routes {
+    Routes::new()
+        .get("/livez", OPEN, probes::livez)
+        .get("/readyz", OPEN, probes::readyz)
+        .get("/api/v1/events", READ, events::list)
+        .post("/api/v1/events", OPERATE, events::send)
+        .get("/api/v1/events/{id}", READ, events::one)
+        .get("/api/v1/events/{id}/runs", READ, events::runs)
+        .get("/api/v1/runs", READ, runs::list)
+        .get("/api/v1/runs/{id}", READ, runs::one)
+        .get("/api/v1/runs/{id}/journal", READ, runs::journal)
+        // Has the event's data as they are, unmasked.
+        .get("/api/v1/runs/{id}/replay", OPERATE, runs::replay)
+        .post("/api/v1/runs/{id}/cancel", OPERATE, runs::cancel)
+        .post("/api/v1/runs/{id}/wake-now", OPERATE, runs::wake_now)
+        .post("/api/v1/runs/{id}/resume", OPERATE, runs::resume)
+        .get("/api/v1/workflows", READ, workflows::list)
+        .get("/api/v1/workflows/{id}", READ, workflows::one)
+        .get("/api/v1/plugins", READ, plugins::list)
+        .get("/api/v1/plugins/{name}", READ, plugins::one)
+        .get("/api/v1/webhooks/rejections", READ, plugins::rejections)
+        .get("/api/v1/stats", READ, probes::stats)
+        .post("/api/v1/store/backup", ADMIN, store::backup)
+        .get("/api/v1/tokens", ADMIN, access::tokens)
+        .post("/api/v1/tokens", ADMIN, access::create)
+        .delete("/api/v1/tokens/{name}", ADMIN, access::revoke)
+        .get("/api/v1/audit", ADMIN, access::audit)
 }

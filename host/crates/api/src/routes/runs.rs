@@ -8,6 +8,7 @@ use stepwell_core::run::{Status, Wish};
 use stepwell_core::{Entry, Json, Run, RunId};
 use stepwell_store::{Page, RunDetail};
 
+use crate::door::Caller;
 use crate::problem::Problem;
 use crate::query::{Id, Params};
 use crate::read::{self, RunQuery, Shown, shown_status};
@@ -88,25 +89,27 @@ pub(super) struct Wished {
     wish: Wish,
 }
 
-async fn wish(app: &App, run: RunId, params: Params, wish: Wish) -> Result<(StatusCode, Body<Wished>), Problem> {
-    params.done()?;
-    app.handle.control(run, wish, "api").await?;
+type Accepted = Result<(StatusCode, Body<Wished>), Problem>;
+
+async fn wish(app: &App, caller: &Caller, run: RunId, wish: Wish) -> Accepted {
+    app.handle.control(run, wish, caller.or("api")).await?;
     Ok((StatusCode::ACCEPTED, Body(Wished { id: run, wish })))
 }
 
-type Accepted = Result<(StatusCode, Body<Wished>), Problem>;
-
 /// `POST runs/{id}/cancel`.
-pub(super) async fn cancel(State(app): State<App>, Id(id): Id<RunId>, params: Params) -> Accepted {
-    wish(&app, id, params, Wish::Cancel).await
+pub(super) async fn cancel(State(app): State<App>, caller: Caller, Id(id): Id<RunId>, params: Params) -> Accepted {
+    params.done()?;
+    wish(&app, &caller, id, Wish::Cancel).await
 }
 
 /// `POST runs/{id}/wake-now`.
-pub(super) async fn wake_now(State(app): State<App>, Id(id): Id<RunId>, params: Params) -> Accepted {
-    wish(&app, id, params, Wish::Wake).await
+pub(super) async fn wake_now(State(app): State<App>, caller: Caller, Id(id): Id<RunId>, params: Params) -> Accepted {
+    params.done()?;
+    wish(&app, &caller, id, Wish::Wake).await
 }
 
 /// `POST runs/{id}/resume`.
-pub(super) async fn resume(State(app): State<App>, Id(id): Id<RunId>, params: Params) -> Accepted {
-    wish(&app, id, params, Wish::Resume).await
+pub(super) async fn resume(State(app): State<App>, caller: Caller, Id(id): Id<RunId>, params: Params) -> Accepted {
+    params.done()?;
+    wish(&app, &caller, id, Wish::Resume).await
 }

@@ -1,5 +1,6 @@
 //! What the API answers, as types. Must not read or decide anything.
 
+mod access;
 mod event;
 mod plugin;
 mod run;
@@ -13,6 +14,7 @@ use stepwell_store::Cursor;
 
 use crate::query::cursor_text;
 
+pub(crate) use access::{RecordJson, TokenJson};
 pub(crate) use event::EventView;
 pub(crate) use plugin::{Loaded, PluginJson, RejectionsJson, merged};
 pub(crate) use run::{RunView, runs};

@@ -12,6 +12,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::{Value, json};
+use stepwell_access::{Audit, Scope, Tokens};
 use stepwell_api::*;
 use stepwell_core::registry::Plugin;
 use stepwell_core::run::{RunError, State};
@@ -276,12 +277,40 @@ impl Bench {
             backups: Arc::new(NoBackups),
             samples: samples(),
             redactions: redactions(),
-            auth: Auth::Loopback,
+            auth: auth(Demand::Nobody),
+            audit: Arc::new(Audit::open(&scratch()).unwrap()),
             nav: vec![NavEntry { title: "Outbox".into(), path: "/outbox".into() }],
         };
         change(&mut state);
         Host { store: self.store, clock: self.clock, engine, handle, router: router(state) }
     }
+}
+
+/// A directory of this test alone, gone with the process.
+pub fn scratch() -> std::path::PathBuf {
+    static ALL: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let all = ALL.get_or_init(|| tempfile::tempdir().unwrap());
+    let dir = all.path().join(NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string());
+    std::fs::create_dir(&dir).unwrap();
+    dir
+}
+
+/// Distinct bytes, as random ones would be.
+fn distinct(bytes: &mut [u8]) {
+    static NEXT: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(1);
+    bytes.fill(NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+}
+
+/// A door without tokens so far.
+pub fn auth(demand: Demand) -> Auth {
+    let tokens = Arc::new(Tokens::open(&scratch(), distinct).unwrap());
+    Auth { demand, tokens, session_key: SessionKey([9; 32]) }
+}
+
+/// A token with this scope; it is called like it.
+pub fn token(auth: &Auth, scope: Scope) -> String {
+    auth.tokens.create(scope.as_str().parse().unwrap(), scope, None, now()).unwrap().secret
 }
 
 pub fn redactions() -> Redactions {

@@ -20,7 +20,7 @@
 //! | `settle` | waits until no run is due |
 //! | `wake WORKFLOW`, `cancel WORKFLOW` | what a person may do to the only run of it that has not ended |
 //! | `disk size=8m`, `disk read-only`, `data-dir is-a-file`, `damage-database flip\|empty`, `damage-log`, `damage-file NAME` | the data directory or a file beside it in trouble |
-//! | `data-dir at=DIR` | the next start is on another data directory |
+//! | `data-dir at=DIR`, `data-dir golden=NAME` | the next start is on another data directory; on what an older host left |
 //! | `expect …` | see `expect` |
 //!
 //! After the last line the providers' log is audited: no effect twice, no key with two bodies; and no

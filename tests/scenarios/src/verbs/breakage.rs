@@ -26,14 +26,29 @@ pub(super) async fn disk(stage: &mut Stage, line: &mut Line) -> Result<()> {
     }
 }
 
-/// `data-dir is-a-file`, `data-dir at=DIR`: another one of the home, from the next start on.
+/// `data-dir is-a-file`; `data-dir at=DIR`: another one of the home, from the next start on; `data-dir golden=NAME`:
+/// what an older host left, from `golden/`.
 pub(super) fn data_dir(stage: &mut Stage, line: &mut Line) -> Result<()> {
     if let Some(dir) = line.option("at") {
         stage.host.data_dir = Some(stage.host.home.path().join(dir));
         return Ok(());
     }
-    ensure!(line.flag("is-a-file"), "a data directory can be is-a-file or at=DIR");
+    if let Some(name) = line.option("golden") {
+        let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name);
+        return copy(&kept, &stage.host.home.data()).with_context(|| format!("{} cannot be copied", kept.display()));
+    }
+    ensure!(line.flag("is-a-file"), "a data directory can be is-a-file, at=DIR or golden=NAME");
     fs::write(stage.host.home.data(), "no directory").context("the file cannot be written")
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() { copy(&entry.path(), &to)? } else { fs::copy(entry.path(), to).map(drop)? }
+    }
+    Ok(())
 }
 
 /// `damage-file NAME`: a bit in the middle of a file of the home turns.

@@ -15,6 +15,7 @@ mod dependencies;
 mod docs;
 mod files;
 mod fixtures;
+mod golden;
 mod layers;
 mod words;
 

@@ -56,6 +56,9 @@ pub(crate) enum Verb {
     Config(ConfigVerb),
     /// Run the emulators of Resend and Stripe as a process of their own
     Emulators(Emulators),
+    /// Compile one component to order: the host starts this itself
+    #[command(hide = true)]
+    CompileWorker,
 }
 
 fn address(text: &str) -> Result<SocketAddr, &'static str> {

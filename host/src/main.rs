@@ -23,6 +23,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if matches!(cli.verb, Verb::CompileWorker) {
+        return commands::compile_worker::run();
+    }
     // Fails only where a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -53,5 +56,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Audit(verb) => commands::audit::run(verb).await,
         Verb::Config(verb) => Ok(commands::config::run(verb)?),
         Verb::Emulators(emulators) => Ok(commands::emulators::run(emulators).await?),
+        // It needs no tokio.
+        Verb::CompileWorker => Ok(()),
     }
 }

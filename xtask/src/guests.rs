@@ -26,12 +26,12 @@ pub(crate) fn build(shell: &Shell) -> Result<()> {
 }
 
 /// The folder with a component for each fixture.
-fn fixtures(shell: &Shell) -> PathBuf {
+pub(crate) fn fixtures(shell: &Shell) -> PathBuf {
     shell.path("tests/fixtures/target/wasm32-wasip2/release/examples")
 }
 
 /// The folder with a component for each example workflow.
-fn examples(shell: &Shell) -> PathBuf {
+pub(crate) fn examples(shell: &Shell) -> PathBuf {
     shell.path("example-workflows/target/wasm32-wasip2/release")
 }
 

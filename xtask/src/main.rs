@@ -1,6 +1,7 @@
 //! The habits of this repository as commands: `cargo xtask --help`. Must not hold anything
 //! that the host needs to run.
 
+mod attacks;
 mod bench;
 mod guests;
 mod plan;
@@ -35,6 +36,8 @@ enum Verb {
     Ci,
     /// Build the example workflows and the test fixtures to components
     Guests,
+    /// Switch each defence of tests/attacks.toml off, and see that the attack on it succeeds
+    Attacks(attacks::Attacks),
     /// Cut the power of a store at recorded moments, and check what is left
     Powercut(powercut::Cuts),
     /// Kill a store by kill -9 at changes of its files, and check what is left
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
             .and_then(|shell| suite::test(&shell, test.quick, test.keep_going)),
         Verb::Ci => Shell::new(true).and_then(|shell| suite::test(&shell, false, false)),
         Verb::Guests => Shell::new(false).and_then(|shell| guests::build(&shell)),
+        Verb::Attacks(attacks) => Shell::new(false).and_then(|shell| attacks::run(&shell, &attacks)),
         Verb::Powercut(cuts) => Shell::new(false).and_then(|shell| powercut::cuts(&shell, cuts)),
         Verb::Kills(kills) => Shell::new(false).and_then(|shell| powercut::kills(&shell, kills)),
         Verb::Flips(flips) => Shell::new(false).and_then(|shell| powercut::flips(&shell, flips)),

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod build;
 pub(crate) mod check;
+pub(crate) mod compile_worker;
 pub(crate) mod config;
 pub(crate) mod dev;
 pub(crate) mod emulators;

@@ -1,6 +1,7 @@
 //! Events that start nothing: what taking one in costs, from the signed request to the durable 202.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -61,16 +62,28 @@ async fn measure(host: &mut Host, in_flight: usize, length: Duration) -> Result<
     Ok(Accepted { latency, spent: meter.end()? })
 }
 
-async fn all(intake: SocketAddr, in_flight: usize, (name, length): (&'static str, Duration)) -> Result<Latency> {
+/// So many senders for so long, whose deliveries begin with `name`.
+pub(crate) async fn all(
+    intake: SocketAddr,
+    in_flight: usize,
+    (name, length): (impl AsRef<str>, Duration),
+) -> Result<Latency> {
     let mut senders = JoinSet::new();
     for sender in 0..in_flight {
-        senders.spawn(send(intake, format!("{name}_{in_flight}_{sender}"), Instant::now() + length));
+        let name = format!("{}_{in_flight}_{sender}", name.as_ref());
+        senders.spawn(send(intake, name, Instant::now() + length));
     }
     let mut latency = Latency::default();
     while let Some(sent) = senders.join_next().await {
         latency.extend(sent.context("a sender panicked")??);
     }
     Ok(latency)
+}
+
+/// A name for deliveries that none before had.
+pub(crate) fn unique(name: &str) -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    format!("{name}_{}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 async fn send(intake: SocketAddr, name: String, end: Instant) -> Result<Latency> {

@@ -19,6 +19,7 @@ mod overdue;
 mod process;
 mod report;
 mod runs;
+mod spinning;
 mod steps;
 mod syncs;
 mod table;
@@ -72,6 +73,8 @@ enum Workload {
     Limit,
     /// A run of 500 steps
     Steps,
+    /// Webhooks accepted while guests spin and components are compiled
+    Spinning,
 }
 
 fn main() -> ExitCode {
@@ -112,6 +115,7 @@ async fn one(workload: Workload, (arguments, raw): (&Arguments, &disk::Raw), rep
         Workload::Overdue => overdue::measure(report).await,
         Workload::Limit => limit::measure(report).await,
         Workload::Steps => steps::measure(report).await,
+        Workload::Spinning => spinning::measure(report, length).await,
     }
 }
 

@@ -71,6 +71,11 @@ impl Registry {
         self.owner(id).map(|declared| declared.workflow)
     }
 
+    /// Whose workflow this is, in service or not.
+    pub fn owner_of(&self, id: &WorkflowId) -> Option<&PluginName> {
+        self.owners.get(id)
+    }
+
     fn owner(&self, id: &WorkflowId) -> Option<Declared<'_>> {
         let plugin = self.plugins.get(self.owners.get(id)?)?;
         Some(Declared { plugin, workflow: plugin.manifest.workflow(id)? })

@@ -7,6 +7,9 @@ use std::time::Duration;
 pub const INGESTS_IN_FLIGHT_MAX: usize = 1024;
 /// Runs that are executed at once over all workflows, unless configured.
 pub const ACTIVATIONS_MAX_DEFAULT: usize = 256;
+/// How many times as many activations a plugin may hold as it leaves free, where there are other plugins: of 64 that
+/// hang 48 are one plugin's, then 12 another's, and there is still room.
+pub const PLUGIN_SHARE: usize = 3;
 /// Runs claimed in one page.
 pub const CLAIM_PAGE: usize = 64;
 /// Hints of changed runs kept for a slow reader.

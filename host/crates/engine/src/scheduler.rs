@@ -11,7 +11,7 @@ use tracing::error;
 use crate::activation::activate;
 use crate::limits::CLAIM_PAGE;
 use crate::shared::{Phase, Shared};
-use crate::slots::Slots;
+use crate::slots::{Slot, Slots};
 
 /// The one task that starts activations.
 pub(crate) struct Scheduler {
@@ -19,7 +19,7 @@ pub(crate) struct Scheduler {
     lease: Lease,
     slots: Slots,
     activations: JoinSet<()>,
-    workflows: HashMap<Id, WorkflowId>,
+    taken: HashMap<Id, Slot>,
     /// Suspects of having taken the process down, claimed.
     held: VecDeque<Claimed>,
     /// Claimed together with them: started once they have been.
@@ -43,7 +43,7 @@ impl Scheduler {
             lease,
             slots: Slots::new(activations_max),
             activations: JoinSet::new(),
-            workflows: HashMap::new(),
+            taken: HashMap::new(),
             held: VecDeque::new(),
             behind: Vec::new(),
             first: 0,
@@ -121,7 +121,7 @@ impl Scheduler {
         let runs = shared.answer(shared.store.claim(self.lease, queue, now, max)).await?;
         shared.active.claimed(runs.iter().map(|claimed| claimed.run.id));
         for claimed in runs {
-            self.slots.take(&claimed.run.workflow);
+            self.slots.take(&slot(&claimed));
             match shared.active.suspicion(claimed.run.id) {
                 Some(_) => self.held.push_back(claimed),
                 None => self.behind.push(claimed),
@@ -154,10 +154,10 @@ impl Scheduler {
     }
 
     fn start(&mut self, claimed: Claimed) {
-        let workflow = claimed.run.workflow.clone();
+        let slot = slot(&claimed);
         let executing = self.shared.active.begin(claimed.run.id);
         let task = self.activations.spawn(activate(Arc::clone(&self.shared), self.lease, claimed, executing));
-        self.workflows.insert(task.id(), workflow);
+        self.taken.insert(task.id(), slot);
     }
 
     /// Gives back the slots of all activations that have ended meanwhile.
@@ -175,10 +175,14 @@ impl Scheduler {
                 error.id()
             }
         };
-        if let Some(workflow) = self.workflows.remove(&id) {
-            self.slots.give_back(&workflow);
+        if let Some(slot) = self.taken.remove(&id) {
+            self.slots.give_back(&slot);
         }
     }
+}
+
+fn slot(claimed: &Claimed) -> Slot {
+    Slot { workflow: claimed.run.workflow.clone(), plugin: claimed.run.plugin.clone() }
 }
 
 async fn until(shared: &Shared, next: Option<Timestamp>) {

@@ -20,6 +20,18 @@ const TABLE_KEPT_BYTES: usize = 16 << 10;
 
 /// Builds the engine.
 pub(crate) fn build(settings: &Settings) -> wasmtime::Result<Engine> {
+    let mut config = common(settings.memory_bytes_max);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)));
+    Engine::new(&config)
+}
+
+/// Builds an engine that compiles for the other, and executes nothing.
+pub(crate) fn compiling(memory_bytes_max: usize) -> wasmtime::Result<Engine> {
+    Engine::new(&common(memory_bytes_max))
+}
+
+/// All that compiled code depends on.
+fn common(memory_bytes_max: usize) -> Config {
     let mut config = Config::new();
     config.strategy(Strategy::Cranelift);
     // One compiler thread of low priority, rather than every core at normal priority.
@@ -31,10 +43,9 @@ pub(crate) fn build(settings: &Settings) -> wasmtime::Result<Engine> {
     config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
     config.memory_init_cow(true);
     config.memory_may_move(false);
-    config.memory_reservation(settings.memory_bytes_max as u64);
+    config.memory_reservation(memory_bytes_max as u64);
     config.memory_guard_size(GUARD_BYTES);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)));
-    Engine::new(&config)
+    config
 }
 
 fn deterministic(config: &mut Config) {

@@ -16,7 +16,9 @@ mod text;
 mod threads;
 mod ticker;
 
-pub use component::{ComponentSource, InspectError, Inspection, LoadError, StartError, inspect};
+pub use component::{
+    CompilerProcess, ComponentSource, InspectError, Inspection, LoadError, StartError, compile_to_order, inspect,
+};
 pub use egress::{BadOrigin, BadRate, EgressRate, Grant, GrantAll, Grants, Origin};
 pub use limits::Settings;
 pub use plugins::{FolderError, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins};

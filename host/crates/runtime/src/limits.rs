@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::component::CompilerProcess;
+
 /// A component's file, bytes: 32 MiB. The largest seen (Python) has 18 to 22 MB.
 pub const COMPONENT_BYTES_MAX: usize = 32 << 20;
 /// One function's code, bytes: 1 MiB. The largest seen is Python's interpreter loop with 430 kB. The compiler
@@ -17,6 +19,11 @@ pub const COMPONENTS_MAX: usize = 64;
 pub const MANIFESTS_MAX: usize = 1024;
 /// Components waiting for the compiler: 32 × [`COMPONENT_BYTES_MAX`] = 1 GiB at the very worst.
 pub const COMPILE_QUEUE_MAX: usize = 32;
+/// CPU time of a process that compiles one component: nine times what 12 MB of JavaScript take (13 s).
+pub const COMPILE_CPU_MAX: Duration = Duration::from_secs(120);
+/// Memory of a process that compiles one component, bytes: 2 GiB, for the 1.3 GiB of the largest function
+/// ([`FUNCTION_BYTES_MAX`]) and the 370 MB of 12 MB of JavaScript.
+pub const COMPILE_MEMORY_BYTES_MAX: u64 = 2 << 30;
 /// Compiled code kept on disk, bytes: 1 GiB, or 30 of the largest and 1,500 of the smallest components. The
 /// oldest goes first.
 pub const CODE_BYTES_MAX: u64 = 1 << 30;
@@ -110,6 +117,8 @@ pub struct Settings {
     pub cpu_max: Duration,
     /// Threads that execute guests. Every core by default: they have a lower priority than the host's own.
     pub threads: usize,
+    /// By what process components are compiled; by a thread of this one where there is none.
+    pub compiler: Option<CompilerProcess>,
 }
 
 impl Settings {
@@ -122,6 +131,7 @@ impl Settings {
             memory_bytes_max: 64 << 20,
             cpu_max: Duration::from_secs(10),
             threads: std::thread::available_parallelism().map_or(2, usize::from),
+            compiler: None,
         }
     }
 }

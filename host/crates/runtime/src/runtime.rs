@@ -16,13 +16,11 @@ use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
 use crate::component::{
-    Cache, Compiler, ComponentSource, Components, Describer, LoadError, Loaded, StartError, Workshop,
+    Cache, Compiler, ComponentSource, Components, Describer, LoadError, Loaded, StartError, Tools, Workshop,
 };
 use crate::egress::{Egress, Grants, Outbound};
-use crate::guest::{
-    Budget, Ending, Facts, Running, Situation, State, drive, is_too_much_at_once, linker, trap_message,
-};
-use crate::limits::{CALL_BYTES_MAX, Settings};
+use crate::guest::{Budget, Ending, Facts, Running, Situation, State, broken_limit, drive, linker, trap_message};
+use crate::limits::Settings;
 use crate::threads::{GuestThreads, panic_message};
 use crate::ticker::Ticker;
 
@@ -65,9 +63,10 @@ impl Runtime {
         let io = Handle::try_current().map_err(|_| StartError::NoTokio)?;
         let ticker = Ticker::start(&engine).map_err(StartError::Thread)?;
         let threads = Arc::new(GuestThreads::start(settings.threads).map_err(StartError::Thread)?);
+        let process = settings.compiler.clone().map(|process| (process, settings.memory_bytes_max));
         let workshop = Workshop {
             linker: linker(&engine).map_err(failed)?,
-            compiler: Compiler::start(engine.clone(), cache)?,
+            compiler: Compiler::start(Tools { engine: engine.clone(), cache, process })?,
             describer: Describer::new(threads.clone(), ticker.handle(), settings.memory_bytes_max),
         };
         let egress = Egress::new(io).map_err(|error| StartError::Http(error.to_string()))?;
@@ -219,10 +218,10 @@ fn returned_by(result: Result<String, stepwell_bindings::v0_1::Failure>) -> Exit
     }
 }
 
-/// A trap, or a call that handed over too much.
+/// A trap, or a bound that was broken.
 fn trapped(error: &wasmtime::Error, last_words: &str) -> Exit {
-    if is_too_much_at_once(error) {
-        return Exit::Exceeded { limit: format!("CALL_BYTES_MAX ({CALL_BYTES_MAX} bytes handed over in one call)") };
+    match broken_limit(error) {
+        Some(limit) => Exit::Exceeded { limit },
+        None => Exit::Trapped { message: trap_message(error, last_words) },
     }
-    Exit::Trapped { message: trap_message(error, last_words) }
 }

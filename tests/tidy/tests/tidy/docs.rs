@@ -6,6 +6,25 @@ use stepwell_tidy::{Repository, markdown};
 
 use crate::assert_clean;
 
+/// The names of all tests: functions, and scripts of the scenarios.
+pub(crate) struct Tests<'a> {
+    sources: Vec<&'a str>,
+    scenarios: BTreeSet<&'a str>,
+}
+
+impl<'a> Tests<'a> {
+    pub(crate) fn of(repository: &'a Repository) -> Self {
+        let sources = repository.rust().map(|file| file.text.as_str()).collect();
+        let scenarios = repository.below("tests/scenarios/scripts").map(|file| file.stem()).collect();
+        Self { sources, scenarios }
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let is_fn = |text: &&str| text.contains(&format!("fn {name}(")) || text.contains(&format!("fn {name}<"));
+        self.scenarios.contains(name) || self.sources.iter().any(is_fn)
+    }
+}
+
 #[test]
 fn links_within_the_repository_lead_somewhere() {
     let repository = Repository::read().unwrap();
@@ -53,21 +72,18 @@ fn every_document_is_in_the_index() {
 #[test]
 fn every_invariant_names_tests_that_exist() {
     let repository = Repository::read().unwrap();
-    let sources: Vec<&str> = repository.rust().map(|file| file.text.as_str()).collect();
-    let scenarios: BTreeSet<&str> = repository.below("tests/scenarios/scripts").map(|file| file.stem()).collect();
-    let is_fn = |name: &str, text: &str| text.contains(&format!("fn {name}(")) || text.contains(&format!("fn {name}<"));
-    let is_test = |name: &str| scenarios.contains(name) || sources.iter().any(|text| is_fn(name, text));
+    let tests = Tests::of(&repository);
     let rows = markdown::table(repository.text("ARCHITECTURE.md").unwrap(), "Invariants");
     assert!(rows.len() >= 10, "the table of invariants is there: {rows:?}");
     let mut findings = Vec::new();
     for row in rows {
-        let (what, tests) = (row[1], row[2]);
-        let named: Vec<&str> = markdown::code(tests).collect();
-        if named.is_empty() && !tests.starts_with("not yet") {
+        let (what, by) = (row[1], row[2]);
+        let named: Vec<&str> = markdown::code(by).collect();
+        if named.is_empty() && !by.starts_with("not yet") {
             findings.push(format!("no test for: {what}"));
         }
         findings.extend(
-            named.into_iter().filter(|name| !is_test(name)).map(|name| format!("{name} is no test, for: {what}")),
+            named.into_iter().filter(|name| !tests.has(name)).map(|name| format!("{name} is no test, for: {what}")),
         );
     }
     assert_clean("invariants of ARCHITECTURE.md:", &findings);

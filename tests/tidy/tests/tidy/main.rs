@@ -9,6 +9,7 @@
     reason = "clippy's own exception for tests ends at the functions that they call"
 )]
 
+mod attacks;
 mod build;
 mod contract;
 mod dependencies;

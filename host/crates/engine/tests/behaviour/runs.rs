@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use stepwell_core::journal::StepError;
 use stepwell_core::run::{ErrorKind, State, Status, Wish};
-use stepwell_engine::{Exit, IngestError, Ingested, RegisterError};
-use stepwell_testkit::{DeclaredWorkflow, ScriptedExecutor, plugin, plugin_of, step};
+use stepwell_engine::{Exit, IngestError, Ingested, RegisterError, Settings};
+use stepwell_testkit::{DeclaredWorkflow, MemoryStore, ScriptedExecutor, plugin, plugin_of, step};
 use tokio::sync::Semaphore;
 
 use crate::bench::{Bench, delivery, draft, event_of, json, patiently};
@@ -82,6 +82,32 @@ async fn no_more_run_at_once_than_the_limit_says() {
         bench.output(run).await;
     }
     assert_eq!(most.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_plugin_whose_runs_hang_leaves_room_for_others() {
+    let executor = ScriptedExecutor::new()
+        .on("hangs", |_, _| std::future::pending())
+        .on("hangs-too", |_, _| std::future::pending())
+        .on("fine", |_, _| async { Ok(Ok(json("1"))) });
+    let settings = Settings { activations_max: 8, ..Settings::default() };
+    let bench = Bench::set(Arc::new(MemoryStore::new()), executor, settings).await;
+    bench.register(plugin("p", &[("hangs", &["hang"]), ("hangs-too", &["hang"])])).await;
+    bench.register(plugin("q", &[("fine", &["e"])])).await;
+    for _ in 0..20 {
+        bench.send("hang").await;
+    }
+    patiently(async {
+        while bench.handle.active().len() < 6 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    for _ in 0..20 {
+        let runs = bench.send("e").await;
+        assert_eq!(bench.output(runs[0]).await, "1");
+    }
+    assert_eq!(bench.handle.active().len(), 6, "three quarters of all, by one plugin with two workflows");
 }
 
 #[tokio::test]

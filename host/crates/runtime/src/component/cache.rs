@@ -70,12 +70,33 @@ impl Cache {
 
     /// Keeps a component's code: written aside, then renamed, the seal last.
     pub(crate) fn keep(&self, digest: Digest, component: &Component) -> io::Result<()> {
-        let code = component.serialize().map_err(|error| io::Error::other(error.to_string()))?;
+        self.keep_code(digest, &component.serialize().map_err(|error| io::Error::other(error.to_string()))?)
+    }
+
+    /// Keeps code that a process of this host has compiled to [`Cache::aside`].
+    pub(super) fn keep_compiled(&self, digest: Digest) -> io::Result<()> {
+        let mut code = Vec::new();
+        File::open(self.aside(digest))?.take(CODE_BYTES_MAX).read_to_end(&mut code)?;
+        remove(&self.aside(digest))?;
+        self.keep_code(digest, &code)
+    }
+
+    /// Where a component's code may be written before it is kept.
+    pub(super) fn aside(&self, digest: Digest) -> PathBuf {
+        self.path(&self.name(digest), &format!("{}.out", std::process::id()))
+    }
+
+    /// Of the engine that the code is for.
+    pub(super) fn engine(&self) -> &str {
+        &self.engine
+    }
+
+    fn keep_code(&self, digest: Digest, code: &[u8]) -> io::Result<()> {
         let name = self.name(digest);
-        let sealed = seal(&self.key, &[name.as_bytes(), &code]);
+        let sealed = seal(&self.key, &[name.as_bytes(), code]);
         // An old seal must not outlive the code that it was for.
         remove(&self.path(&name, "seal"))?;
-        self.put(&self.path(&name, "cwasm"), &code)?;
+        self.put(&self.path(&name, "cwasm"), code)?;
         self.put(&self.path(&name, "seal"), &sealed)?;
         self.prune(&name)
     }
@@ -181,7 +202,7 @@ fn read_key(path: &Path) -> io::Result<Option<[u8; 32]>> {
 }
 
 /// What compiled code depends on, as sixteen hexadecimal characters.
-fn fingerprint(engine: &Engine) -> String {
+pub(super) fn fingerprint(engine: &Engine) -> String {
     let mut hasher = Fingerprint(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut hasher);
     let digest = hasher.0.finalize();

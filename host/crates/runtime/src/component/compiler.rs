@@ -1,4 +1,5 @@
-//! One thread of low priority that compiles components, one after the other. What waits is bounded.
+//! One thread of low priority that compiles components, one after the other, or has it done by a process of its own.
+//! What waits is bounded.
 
 use std::sync::Arc;
 use std::thread;
@@ -11,6 +12,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::cache::Cache;
+use super::process::{CompilerProcess, Failed, Target};
 use super::{LoadError, StartError};
 use crate::limits::COMPILE_QUEUE_MAX;
 use crate::threads::lower_priority;
@@ -28,15 +30,24 @@ struct Work {
     done: oneshot::Sender<Result<Component, LoadError>>,
 }
 
+/// What the thread compiles with.
+#[derive(Debug)]
+pub(crate) struct Tools {
+    pub(crate) engine: Engine,
+    /// Without one nothing is kept on disk.
+    pub(crate) cache: Option<Arc<Cache>>,
+    /// With one, and a cache, components are compiled there; the guest's bound of memory tells it for which engine.
+    pub(crate) process: Option<(CompilerProcess, usize)>,
+}
+
 impl Compiler {
-    /// Without a cache nothing is kept on disk.
-    pub(crate) fn start(engine: Engine, cache: Option<Arc<Cache>>) -> Result<Self, StartError> {
+    pub(crate) fn start(tools: Tools) -> Result<Self, StartError> {
         let (work, mut inbox) = mpsc::channel::<Work>(COMPILE_QUEUE_MAX);
         let compile = move || {
             lower_priority();
             while let Some(Work { digest, bytes, done }) = inbox.blocking_recv() {
                 // Compiled also where nobody waits any longer: the next to ask finds it in the cache.
-                let _ = done.send(compiled(&engine, cache.as_deref(), digest, &bytes));
+                let _ = done.send(tools.compiled(digest, &bytes));
             }
         };
         thread::Builder::new().name("compiler".into()).spawn(compile).map_err(StartError::Thread)?;
@@ -51,20 +62,46 @@ impl Compiler {
     }
 }
 
-fn compiled(engine: &Engine, cache: Option<&Cache>, digest: Digest, bytes: &[u8]) -> Result<Component, LoadError> {
-    if let Some(component) = cache.and_then(|cache| cache.load(engine, digest)) {
-        return Ok(component);
+impl Tools {
+    fn compiled(&self, digest: Digest, bytes: &[u8]) -> Result<Component, LoadError> {
+        if let Some(component) = self.cache.as_ref().and_then(|cache| cache.load(&self.engine, digest)) {
+            return Ok(component);
+        }
+        match self.compiled_by_process(digest, bytes) {
+            Ok(Some(component)) => return Ok(component),
+            Ok(None) => {}
+            Err(Failed::Component(reason)) => return Err(LoadError::Compile(reason)),
+            Err(Failed::Process(error)) => {
+                warn!(%digest, error, "no process could compile a component: it is compiled within the host");
+            }
+        }
+        self.compiled_here(digest, bytes)
     }
-    let compile = std::panic::AssertUnwindSafe(|| Component::from_binary(engine, bytes));
-    let component = match std::panic::catch_unwind(compile) {
-        Ok(result) => result.map_err(|error| LoadError::Compile(format!("{error:#}")))?,
-        Err(_) => return Err(LoadError::Compile("the compiler panicked".to_owned())),
-    };
-    info!(%digest, bytes = bytes.len(), "compiled a component");
-    if let Some(cache) = cache
-        && let Err(error) = cache.keep(digest, &component)
-    {
-        warn!(%digest, %error, "the compiled code is not kept: it is compiled again at the next start");
+
+    /// None where there is no process for it.
+    fn compiled_by_process(&self, digest: Digest, bytes: &[u8]) -> Result<Option<Component>, Failed> {
+        let (Some(cache), Some((process, guest_memory_bytes_max))) = (&self.cache, &self.process) else {
+            return Ok(None);
+        };
+        let target = Target { fingerprint: cache.engine().to_owned(), guest_memory_bytes_max: *guest_memory_bytes_max };
+        process.compile(bytes, &target, &cache.aside(digest))?;
+        cache.keep_compiled(digest).map_err(|error| Failed::Process(error.to_string()))?;
+        info!(%digest, bytes = bytes.len(), "compiled a component");
+        Ok(cache.load(&self.engine, digest))
     }
-    Ok(component)
+
+    fn compiled_here(&self, digest: Digest, bytes: &[u8]) -> Result<Component, LoadError> {
+        let compile = std::panic::AssertUnwindSafe(|| Component::from_binary(&self.engine, bytes));
+        let component = match std::panic::catch_unwind(compile) {
+            Ok(result) => result.map_err(|error| LoadError::Compile(format!("{error:#}")))?,
+            Err(_) => return Err(LoadError::Compile("the compiler panicked".to_owned())),
+        };
+        info!(%digest, bytes = bytes.len(), "compiled a component");
+        if let Some(cache) = &self.cache
+            && let Err(error) = cache.keep(digest, &component)
+        {
+            warn!(%digest, %error, "the compiled code is not kept: it is compiled again at the next start");
+        }
+        Ok(component)
+    }
 }

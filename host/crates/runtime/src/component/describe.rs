@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::LoadError;
 use crate::egress::Origin;
-use crate::guest::{Budget, Ending, Situation, State, drive, trap_message};
+use crate::guest::{Budget, Ending, Situation, State, broken_limit, drive, trap_message};
 use crate::limits::{DESCRIBE_CPU_MAX, DESCRIBES_MAX};
 use crate::threads::{GuestThreads, panic_message};
 use crate::ticker::Ticking;
@@ -61,7 +61,10 @@ async fn ask(pre: WorkflowPre<State>, ticking: Ticking, memory_bytes_max: usize)
         }
         .await;
         let last_words = store.data().finish_output();
-        described.map_err(|error| trap_message(&error, &last_words))
+        described.map_err(|error| match broken_limit(&error) {
+            Some(limit) => format!("it exceeds {limit}"),
+            None => trap_message(&error, &last_words),
+        })
     };
     let budget = Budget { cpu_max: DESCRIBE_CPU_MAX, name: "DESCRIBE_CPU_MAX", ticking };
     match drive(guest, budget, ending, situation).await {

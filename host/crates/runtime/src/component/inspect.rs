@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use stepwell_core::{Digest, Manifest};
 
-use super::{Compiler, Describer, LoadError, StartError, Workshop, check};
+use super::{Compiler, Describer, LoadError, StartError, Tools, Workshop, check};
 use crate::guest::linker;
 use crate::limits::Settings;
 use crate::threads::GuestThreads;
@@ -47,7 +47,7 @@ pub async fn inspect(bytes: Bytes) -> Result<Inspection, InspectError> {
     let threads = Arc::new(GuestThreads::start(1).map_err(StartError::Thread)?);
     let workshop = Workshop {
         linker: linker(&engine).map_err(failed)?,
-        compiler: Compiler::start(engine.clone(), None)?,
+        compiler: Compiler::start(Tools { engine: engine.clone(), cache: None, process: None })?,
         describer: Describer::new(threads, ticker.handle(), settings.memory_bytes_max),
     };
     let size = bytes.len();

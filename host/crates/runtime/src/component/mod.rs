@@ -8,13 +8,15 @@ mod describe;
 mod hmac;
 mod inspect;
 mod kept;
+mod process;
 mod store;
 
 pub(crate) use cache::Cache;
 pub(crate) use check::check;
-pub(crate) use compiler::Compiler;
+pub(crate) use compiler::{Compiler, Tools};
 pub(crate) use describe::Describer;
 pub use inspect::{InspectError, Inspection, inspect};
+pub use process::{CompilerProcess, compile_to_order};
 pub(crate) use store::{Components, Loaded, Workshop};
 
 use std::io;

@@ -19,4 +19,4 @@ pub(crate) use ending::Ending;
 pub(crate) use logs::Logs;
 pub(crate) use situation::Situation;
 pub(crate) use state::{Facts, Running, State, linker};
-pub(crate) use trap::{is_too_much_at_once, trap_message};
+pub(crate) use trap::{broken_limit, trap_message};

@@ -1,8 +1,9 @@
 //! What is told of a guest that ended by a trap.
 
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, WasmBacktrace};
 
-use crate::limits::TRAP_MESSAGE_BYTES_MAX;
+use crate::limits::{CALL_BYTES_MAX, RESOURCES_MAX, TRAP_MESSAGE_BYTES_MAX};
 use crate::text::harmless;
 
 /// A trap: its cause, what the guest said last on stderr, and where it was.
@@ -19,8 +20,14 @@ pub(crate) fn trap_message(error: &Error, last_words: &str) -> String {
     harmless(&message, TRAP_MESSAGE_BYTES_MAX)
 }
 
-/// Whether the guest handed over more in one call than `CALL_BYTES_MAX`.
-pub(crate) fn is_too_much_at_once(error: &Error) -> bool {
+/// The bound that the guest has broken, where its trap is wasmtime's own for that.
+pub(crate) fn broken_limit(error: &Error) -> Option<String> {
+    let is_full =
+        |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(ResourceTableError::Full));
+    if error.chain().any(is_full) {
+        return Some(format!("RESOURCES_MAX ({RESOURCES_MAX} streams, requests, timers and the like at once)"));
+    }
     // wasmtime has no type for this one.
-    error.root_cause().to_string().contains("fuel allocated for hostcalls")
+    let is_too_much = error.root_cause().to_string().contains("fuel allocated for hostcalls");
+    is_too_much.then(|| format!("CALL_BYTES_MAX ({CALL_BYTES_MAX} bytes handed over in one call)"))
 }

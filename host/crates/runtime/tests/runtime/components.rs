@@ -57,7 +57,7 @@ async fn descriptions_are_bounded_and_what_is_wrong_is_told_in_few_words() {
     }
     let huge = component("400", "", 20 << 20);
     let error = bench.runtime.load(huge.into()).await.unwrap_err().to_string();
-    assert!(error.contains("too much data"), "{error}");
+    assert!(error.contains("it exceeds CALL_BYTES_MAX (9437184 bytes"), "{error}");
 }
 
 #[tokio::test]

@@ -11,7 +11,9 @@
 
 mod activations;
 mod budgets;
+mod compiling;
 mod components;
+mod misbehaving;
 mod outbound;
 mod outcomes;
 mod plugins;

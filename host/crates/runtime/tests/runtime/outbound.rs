@@ -104,6 +104,21 @@ async fn a_secret_goes_into_the_header_and_comes_back_masked() {
 }
 
 #[tokio::test]
+async fn a_guest_that_panics_with_all_it_knows_of_a_secret_tells_nothing() {
+    let server = Server::echoing().await;
+    let bench = Bench::new(granted(&server.url, true));
+    let played = play(&bench, "panics_with_secret", &server.url).await.to_end(&bench.runtime).await;
+    assert!(server.requests().remove(0).contains(SECRET), "it was sent");
+    assert!(played.error().contains("panicked at") && played.error().contains("[redacted]"), "{}", played.error());
+    assert_eq!(
+        played.logs.iter().filter(|record| format!("{record:?}").contains("[redacted]")).count(),
+        3 * played.exits.len()
+    );
+    let everything = format!("{played:?}");
+    assert!(!everything.contains(SECRET), "{everything}");
+}
+
+#[tokio::test]
 async fn a_secret_that_is_not_granted_sends_nothing() {
     let server = Server::echoing().await;
     let grant = Grant { hosts: vec![server.url.parse().unwrap()], allow_private: true, ..Grant::default() };

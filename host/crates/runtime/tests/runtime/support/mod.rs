@@ -14,7 +14,7 @@ use stepwell_core::Digest;
 use stepwell_runtime::{ComponentSource, Grants, Runtime, Settings};
 use tempfile::TempDir;
 
-pub(crate) use play::Play;
+pub(crate) use play::{Play, Played};
 
 /// Components by digest.
 #[derive(Debug, Default)]

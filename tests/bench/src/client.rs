@@ -16,10 +16,23 @@ const DATA_BYTES: usize = 300;
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
-/// An event's data: this field, filled up to 300 bytes.
+/// An event's data: this field, filled up to 300 bytes with what does not compress beyond its alphabet's six bits.
 pub(crate) fn data(field: &str, number: u64) -> Value {
     let bare = json!({field: number, "filling": ""}).to_string().len();
-    json!({field: number, "filling": "x".repeat(DATA_BYTES.saturating_sub(bare))})
+    json!({field: number, "filling": noise(DATA_BYTES.saturating_sub(bare))})
+}
+
+/// Letters and digits without a pattern (xorshift64, Marsaglia 2003), the same every time.
+fn noise(length: usize) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 58).unwrap_or_default()
+    };
+    (0..length).filter_map(|_| ALPHABET.get(next()).copied().map(char::from)).collect()
 }
 
 /// Whoever sends and looks.

@@ -20,7 +20,7 @@ pub(crate) const COUNTS: &[u8] = b"N";
 pub(crate) const PLUGINS: u8 = b'P';
 /// Runs by id.
 pub(crate) const RUNS: u8 = b'R';
-/// Journal entries by run and index.
+/// Journal entries by run and index, and pages of them.
 pub(crate) const ENTRIES: u8 = b'J';
 /// Events by id, each with the ids of its runs.
 pub(crate) const EVENTS: u8 = b'E';
@@ -41,6 +41,8 @@ const CHUNKS: u8 = b'C';
 
 /// The kind of a due row that is about the run itself; others, such as a run's timeout, are to come.
 const DUE_OF_RUN: u8 = 1;
+/// What the key of a page has behind that of its first entry.
+const PAGE: u8 = 1;
 
 /// The kind of what is over that is an event, to be looked at behind its time. Runs have their status.
 pub(crate) const OVER_EVENT: u8 = b'E';
@@ -63,6 +65,16 @@ pub(crate) fn event(id: EventId) -> Key {
 
 pub(crate) fn entry(run: RunId, index: u32) -> Key {
     key(ENTRIES, &[run.as_bytes(), &index.to_be_bytes()])
+}
+
+/// A page of a run's journal: [`crate::limits::PAGE_ENTRIES`] entries from this one on, as far as each is small.
+pub(crate) fn entries_page(run: RunId, first: u32) -> Key {
+    key(ENTRIES, &[run.as_bytes(), &first.to_be_bytes(), &[PAGE]])
+}
+
+/// Whether the row under this key of a journal is a page.
+pub(crate) fn is_entries_page(key: &[u8]) -> bool {
+    key.len() == 1 + 16 + 4 + 1
 }
 
 /// What all entries of a run begin with.

@@ -23,6 +23,7 @@ mod limits;
 mod model;
 pub mod offline;
 mod open;
+mod packing;
 mod payload;
 mod progress;
 mod read;

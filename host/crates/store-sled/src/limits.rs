@@ -56,3 +56,13 @@ pub(crate) const CACHE_BYTES_DEFAULT: u64 = 64 << 20;
 pub(crate) const OPEN_LIMIT_DEFAULT: Duration = Duration::from_secs(300);
 /// How often sled reclaims space and syncs by itself.
 pub(crate) const SLED_FLUSH_EVERY_MS: u64 = 500;
+/// The shortest text that is packed, bytes: what is shorter gains nothing.
+pub(crate) const PACKED_BYTES_MIN: usize = 64;
+/// The longest text that is unpacked: no row has more than an event of 4 MiB or one entry of
+/// a journal, which has 32 MiB in all.
+pub(crate) const UNPACKED_BYTES_MAX: usize = 64 << 20;
+/// Entries of a journal that share a row, so that a usual run has one.
+pub(crate) const PAGE_ENTRIES: u32 = 8;
+/// The largest entry that shares a row, bytes of what it carries: a page is put anew with each
+/// of its entries, and so has 8 x (1 KiB + 300 bytes for the rest, with a name of 256) = 13 kB at most.
+pub(crate) const PAGED_ENTRY_BYTES_MAX: usize = 1 << 10;

@@ -10,6 +10,7 @@ use crate::envelope::{BODY_BYTES_MAX, Chunked, Shape, seal, unseal};
 use crate::error::Trouble;
 use crate::keys::{self, Key};
 use crate::layers::{Group, Layer, Layers};
+use crate::packing::{pack, unpack};
 use crate::view::View;
 
 /// Where values are read from.
@@ -58,13 +59,14 @@ pub(crate) trait Source {
 
 /// The row that a body holds.
 pub(crate) fn decode<T: DeserializeOwned>(key: &[u8], body: &[u8]) -> Result<T, Trouble> {
-    serde_json::from_slice(body)
-        .map_err(|error| Trouble::Damaged { what: keys::describe(key), reason: error.to_string() })
+    let damaged = |reason| Trouble::Damaged { what: keys::describe(key), reason };
+    let text = unpack(body).map_err(damaged)?;
+    serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))
 }
 
 /// The body of a row.
 pub(crate) fn encode<T: Serialize>(key: &[u8], row: &T) -> Result<Vec<u8>, Trouble> {
-    serde_json::to_vec(row).map_err(|error| Trouble::unwritable(keys::describe(key), &error))
+    serde_json::to_vec(row).map(pack).map_err(|error| Trouble::unwritable(keys::describe(key), &error))
 }
 
 impl Source for View<'_> {

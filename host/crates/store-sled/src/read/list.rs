@@ -12,6 +12,7 @@ use crate::error::Trouble;
 use crate::keys::{self, Key};
 use crate::limits::{EXAMINED_BYTES_MAX, EXAMINED_MAX};
 use crate::model::{DeliveryRow, EventRow};
+use crate::packing::unpacked_len;
 use crate::rows::{Source, decode};
 use crate::view::View;
 
@@ -107,7 +108,7 @@ fn collect<T: DeserializeOwned, M: Fn(&T) -> bool>(
 
 fn read<T: DeserializeOwned>(rows: &View<'_>, key: &[u8]) -> Result<Option<(T, usize)>, Trouble> {
     let Some(body) = rows.body(key)? else { return Ok(None) };
-    Ok(Some((decode(key, &body)?, body.len())))
+    Ok(Some((decode(key, &body)?, unpacked_len(&body))))
 }
 
 /// The ids at the end of the keys that are `prefix` and an id, from the newest on.

@@ -35,8 +35,15 @@ fn journal(rows: &View<'_>, run: RunId) -> Result<Vec<Entry>, Trouble> {
     let prefix = keys::entries(run);
     for row in rows.range(prefix.clone(), keys::behind(&prefix)) {
         let (key, value) = row?;
-        journal.push(decode(&key, &rows.body_of(&key, &value)?)?);
+        let body = rows.body_of(&key, &value)?;
+        if keys::is_entries_page(&key) {
+            journal.extend(decode::<Vec<Entry>>(&key, &body)?);
+        } else {
+            journal.push(decode(&key, &body)?);
+        }
     }
+    // A large entry has a row of its own, behind or before the page that it would be in.
+    journal.sort_unstable_by_key(|entry| entry.index);
     Ok(journal)
 }
 

@@ -2,10 +2,11 @@
 
 use stepwell_core::execution::{cannot, merge, pending};
 use stepwell_core::run::Control;
-use stepwell_core::{Entry, Run, RunId};
+use stepwell_core::{Run, RunId};
 use stepwell_store::{Change, Verdict};
 
 use super::Writer;
+use super::journal::EntryPut;
 use crate::error::Trouble;
 use crate::keys;
 use crate::rows::{Put, Source};
@@ -22,30 +23,18 @@ impl Writer {
         if stored.revision != change.seen {
             return Ok(Verdict::Conflict { found: stored.revision });
         }
-        if let Some(recorded) = self.recorded_otherwise(id, &change.entries)? {
+        let mut journal = self.journal(&stored, &change.entries)?;
+        if let Some(recorded) = journal.recorded_otherwise(&change.entries) {
             return Ok(Verdict::AlreadyRecorded(Box::new(recorded)));
         }
         let release = change.release;
-        let entries: Result<Vec<Put>, Trouble> =
-            change.entries.iter().map(|entry| Put::new(keys::entry(id, entry.index), entry)).collect();
+        let entries = journal.put(&change.entries)?;
         let run = becomes(&stored, change);
-        self.put_run(&stored, &run, entries?)?;
+        self.put_run(&stored, &run, entries)?;
         if release {
             self.known.queues.release(id);
         }
         Ok(Verdict::Changed { revision: run.revision, control: run.control })
-    }
-
-    /// An entry that is settled in the store with another outcome than one of these.
-    fn recorded_otherwise(&self, run: RunId, entries: &[Entry]) -> Result<Option<Entry>, Trouble> {
-        for entry in entries {
-            let recorded = self.rows.row::<Entry>(&keys::entry(run, entry.index))?;
-            let otherwise = recorded.filter(|recorded| recorded.is_settled() && recorded != entry);
-            if otherwise.is_some() {
-                return Ok(otherwise);
-            }
-        }
-        Ok(None)
     }
 
     pub(super) fn control(&mut self, id: RunId, control: Control) -> Result<Verdict, Trouble> {
@@ -64,11 +53,12 @@ impl Writer {
     }
 
     /// Puts a changed run with what goes with it. Nothing is put before all of it can be.
-    fn put_run(&mut self, stored: &Run, run: &Run, others: Vec<Put>) -> Result<(), Trouble> {
-        let put = Put::new(keys::run(run.id), run)?;
-        for put in others.into_iter().chain([put]) {
-            self.rows.put(put)?;
+    fn put_run(&mut self, stored: &Run, run: &Run, others: Vec<EntryPut>) -> Result<(), Trouble> {
+        let run_put = Put::new(keys::run(run.id), run)?;
+        for EntryPut { put, is_new } in others {
+            if is_new { self.rows.put_new(put) } else { self.rows.put(put)? }
         }
+        self.rows.put(run_put)?;
         self.run_moved(Some(stored), run);
         self.wrote();
         Ok(())

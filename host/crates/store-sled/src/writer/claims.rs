@@ -15,6 +15,7 @@ use crate::in_hand::InHand;
 use crate::keys::{self, Key};
 use crate::layers::Layer;
 use crate::limits::DUE_PAGE;
+use crate::rows::decode;
 
 /// What a claim asks for.
 #[derive(Debug)]
@@ -129,5 +130,5 @@ fn event_of(layer: &Layer, run: RunId) -> Option<Key> {
     let value = layer.get(&key)?.as_ref()?;
     let (_, body) = unseal(&key, value).ok()?;
     // One in chunks is not looked into: whoever asked finds its event once it is durable.
-    serde_json::from_slice::<OfEvent>(body).ok().map(|row| keys::event(row.event))
+    decode::<OfEvent>(&key, body).ok().map(|row| keys::event(row.event))
 }

@@ -11,6 +11,7 @@ use crate::error::Trouble;
 use crate::keys::{self, Key};
 use crate::limits::{FORGOTTEN_PER_GROUP, LARGE_EVENT_BYTES};
 use crate::model::{DeliveryRow, EventRow};
+use crate::packing::unpacked_len;
 use crate::rows::{Source, decode};
 
 pub(super) const WINDOW: Duration = Duration::from_secs(DEDUP_DAYS as u64 * 24 * 3600);
@@ -73,7 +74,10 @@ impl Writer {
                 if key == *behind {
                     continue;
                 }
-                match view.body_of(&key, &value).and_then(|body| Ok((body.len(), decode::<EventRow>(&key, &body)?))) {
+                match view
+                    .body_of(&key, &value)
+                    .and_then(|body| Ok((unpacked_len(&body), decode::<EventRow>(&key, &body)?)))
+                {
                     Ok((length, row)) => {
                         bytes += length;
                         events.push(row.event);

@@ -5,6 +5,7 @@ mod change;
 mod claims;
 mod deliveries;
 mod ingest;
+mod journal;
 mod prune;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

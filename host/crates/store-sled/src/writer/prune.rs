@@ -21,6 +21,7 @@ use crate::error::Trouble;
 use crate::keys::{self, Key, OVER_DELIVERY, OVER_EVENT};
 use crate::limits::{PRUNED_BYTES_PER_SLICE, PRUNING_TIME_PER_SLICE};
 use crate::model::{DeliveryRow, EventRow, GoneRow, RememberedRow};
+use crate::packing::unpacked_len;
 use crate::rows::{Put, Source, decode};
 
 /// What pruning is asked.
@@ -302,7 +303,7 @@ impl Writer {
         for id in &row.runs {
             let key = keys::run(*id);
             let body = self.rows.body(&key).and_then(|body| {
-                bytes += body.as_ref().map_or(0, Vec::len);
+                bytes += body.as_deref().map_or(0, unpacked_len);
                 body.map(|body| decode::<Run>(&key, &body)).transpose()
             });
             let run = match body {

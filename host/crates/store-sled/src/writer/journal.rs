@@ -1,0 +1,129 @@
+//! A journal's rows, as one change reads and puts them. Entries that are small share pages, so that a usual
+//! run's journal is one row; one that is large, or becomes so, has a row of its own from then on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use stepwell_core::journal::{Attempt, EntryState, StepError};
+use stepwell_core::{Entry, Run, RunId};
+
+use super::Writer;
+use crate::error::Trouble;
+use crate::keys;
+use crate::limits::{PAGE_ENTRIES, PAGED_ENTRY_BYTES_MAX};
+use crate::rows::{Put, Rows, Source};
+
+/// The rows of a run's journal that a change is about.
+#[derive(Debug)]
+pub(super) struct Journal {
+    run: RunId,
+    /// Entries that the store has of it.
+    stored: u32,
+    /// By their first entry.
+    pages: BTreeMap<u32, Page>,
+    /// Entries with rows of their own, from before the change.
+    alone: BTreeMap<u32, Entry>,
+}
+
+#[derive(Debug)]
+struct Page {
+    entries: BTreeMap<u32, Entry>,
+    is_stored: bool,
+}
+
+/// A row of the journal, ready to be put.
+#[derive(Debug)]
+pub(super) struct EntryPut {
+    pub(super) put: Put,
+    /// Whether there is no such row, so that none need be looked for.
+    pub(super) is_new: bool,
+}
+
+impl Writer {
+    /// The rows that these entries are or will be in.
+    pub(super) fn journal(&self, run: &Run, entries: &[Entry]) -> Result<Journal, Trouble> {
+        let mut journal = Journal { run: run.id, stored: run.entries, pages: BTreeMap::new(), alone: BTreeMap::new() };
+        for entry in entries {
+            journal.load(&self.rows, entry.index)?;
+        }
+        Ok(journal)
+    }
+}
+
+const fn first_of_page(index: u32) -> u32 {
+    index - index % PAGE_ENTRIES
+}
+
+impl Journal {
+    /// Reads what the store has of this entry, unless that is read or it is new.
+    fn load(&mut self, rows: &Rows, index: u32) -> Result<(), Trouble> {
+        let first = first_of_page(index);
+        if !self.pages.contains_key(&first) {
+            let page = self.stored_page(rows, first)?;
+            self.pages.insert(first, page);
+        }
+        let is_paged = self.pages.get(&first).is_some_and(|page| page.entries.contains_key(&index));
+        if index < self.stored && !is_paged && !self.alone.contains_key(&index) {
+            let own = rows.row::<Entry>(&keys::entry(self.run, index))?;
+            self.alone.extend(own.map(|entry| (index, entry)));
+        }
+        Ok(())
+    }
+
+    fn stored_page(&self, rows: &Rows, first: u32) -> Result<Page, Trouble> {
+        let key = keys::entries_page(self.run, first);
+        let entries = if first < self.stored { rows.row::<Vec<Entry>>(&key)? } else { None };
+        let is_stored = entries.is_some();
+        let entries = entries.unwrap_or_default().into_iter().map(|entry| (entry.index, entry)).collect();
+        Ok(Page { entries, is_stored })
+    }
+
+    /// An entry that is settled in the store with another outcome than one of these.
+    pub(super) fn recorded_otherwise(&self, entries: &[Entry]) -> Option<Entry> {
+        let recorded = |entry: &Entry| {
+            let paged = self.pages.get(&first_of_page(entry.index)).and_then(|page| page.entries.get(&entry.index));
+            paged.or_else(|| self.alone.get(&entry.index))
+        };
+        let otherwise = |entry: &Entry| recorded(entry).filter(|stored| stored.is_settled() && *stored != entry);
+        entries.iter().find_map(otherwise).cloned()
+    }
+
+    /// The rows with these entries in them.
+    pub(super) fn put(&mut self, entries: &[Entry]) -> Result<Vec<EntryPut>, Trouble> {
+        let mut puts = Vec::new();
+        let mut changed = BTreeSet::new();
+        for entry in entries {
+            let first = first_of_page(entry.index);
+            let Some(page) = self.pages.get_mut(&first) else { continue };
+            let is_new = !self.alone.contains_key(&entry.index);
+            if is_new && payload_bytes(entry) <= PAGED_ENTRY_BYTES_MAX {
+                page.entries.insert(entry.index, entry.clone());
+                changed.insert(first);
+                continue;
+            }
+            if page.entries.remove(&entry.index).is_some() {
+                changed.insert(first);
+            }
+            puts.push(EntryPut { put: Put::new(keys::entry(self.run, entry.index), entry)?, is_new });
+        }
+        for first in changed {
+            let Some(page) = self.pages.get(&first) else { continue };
+            let entries: Vec<&Entry> = page.entries.values().collect();
+            let put = Put::new(keys::entries_page(self.run, first), &entries)?;
+            puts.push(EntryPut { put, is_new: !page.is_stored });
+        }
+        Ok(puts)
+    }
+}
+
+/// What of an entry has no small bound of its own: its output, and what its attempts failed with.
+fn payload_bytes(entry: &Entry) -> usize {
+    let of_attempts = |attempts: &[Attempt]| -> usize {
+        attempts.iter().map(|attempt| 100 + attempt.error.as_ref().map_or(0, StepError::size)).sum()
+    };
+    match &entry.state {
+        EntryState::Open { attempts, .. } => of_attempts(attempts),
+        EntryState::Done { attempts, output, .. } => of_attempts(attempts) + output.size(),
+        EntryState::Failed { attempts, error, .. } => of_attempts(attempts) + error.size(),
+        EntryState::Asleep { .. } | EntryState::Awake { .. } => 0,
+    }
+}

@@ -23,7 +23,7 @@ use crate::envelope::{Shape, seal};
 use crate::error::Trouble;
 use crate::keys;
 use crate::layers::{Group, Layers};
-use crate::limits::{CHECKPOINT_AGE, CHUNK_BYTES};
+use crate::limits::{CHECKPOINT_AGE, CHUNK_BYTES, UNSYNCED_BYTES_MAX};
 use crate::model::AppliedRow;
 use crate::progress::Progress;
 use crate::rows::encode;
@@ -119,7 +119,7 @@ impl Checkpoints {
 
     /// Gives a group to sled, durably.
     fn give(&self, group: &Group) -> Result<(), Trouble> {
-        let (mut batch, mut bytes) = (Batch::default(), 0);
+        let (mut batch, mut bytes, mut unsynced) = (Batch::default(), 0, 0);
         for (key, value) in &group.layer {
             bytes += key.len() + value.as_ref().map_or(0, |value| value.len());
             match value {
@@ -128,7 +128,11 @@ impl Checkpoints {
             }
             if bytes > CHUNK_BYTES {
                 self.db.apply_batch(std::mem::take(&mut batch))?;
-                bytes = 0;
+                unsynced += std::mem::take(&mut bytes);
+            }
+            if unsynced > UNSYNCED_BYTES_MAX {
+                self.sync()?;
+                unsynced = 0;
             }
         }
         self.db.apply_batch(batch)?;

@@ -1,7 +1,9 @@
 //! What the writer keeps in memory, as the rows have it when it starts.
 
-use stepwell_core::Registry;
+use std::collections::BTreeMap;
+
 use stepwell_core::registry::Plugin;
+use stepwell_core::{Registry, Run, RunId};
 use tracing::{error, warn};
 
 use crate::due::Queues;
@@ -18,13 +20,22 @@ pub(crate) struct Known {
     pub(crate) counts: CountsRow,
     pub(crate) registry: Registry,
     pub(crate) queues: Queues,
+    /// Rows of runs that were changed since they were claimed, as they are, so that the next change need not read
+    /// them: at most as many as are claimed.
+    pub(crate) claimed_runs: BTreeMap<RunId, Run>,
 }
 
 impl Known {
     pub(crate) fn of(rows: &View<'_>) -> Result<Self, Trouble> {
         let empty = || Trouble::Failed("its database is empty, though it was not".to_owned());
         let meta = rows.row::<MetaRow>(keys::META)?.ok_or_else(empty)?;
-        Ok(Self { meta, counts: counts(rows)?, registry: registry(rows)?, queues: queues(rows)? })
+        Ok(Self {
+            meta,
+            counts: counts(rows)?,
+            registry: registry(rows)?,
+            queues: queues(rows)?,
+            claimed_runs: BTreeMap::new(),
+        })
     }
 }
 
@@ -43,7 +54,7 @@ pub(crate) fn count_all(rows: &View<'_>) -> Result<CountsRow, Trouble> {
     let mut counts = CountsRow::default();
     for row in rows.range(vec![keys::RUNS], keys::behind(&[keys::RUNS])) {
         let (key, value) = row?;
-        let run = rows.body_of(&key, &value).and_then(|body| decode::<stepwell_core::Run>(&key, &body));
+        let run = rows.body_of(&key, &value).and_then(|body| decode::<Run>(&key, &body));
         match run {
             Ok(run) => counts.moved(None, run.status()),
             Err(Trouble::Damaged { what, reason }) => error!(what, reason, "not counted"),

@@ -16,15 +16,19 @@ pub(crate) const QUEUED_BYTES_MAX: usize = 16 << 20;
 pub(crate) const QUEUED_ELEMENTS_MAX: u64 = 4 * stepwell_store::limits::GROUP_MAX as u64;
 /// How long nothing comes before it is noted beside the log how far it is durable: one more sync then.
 pub(crate) const IDLE_BEFORE_SEAL: Duration = Duration::from_millis(100);
-/// Durable bytes in memory from which on a checkpoint is made: at 2 kB a run that comes and ends, 8,000 runs.
-pub(crate) const CHECKPOINT_BYTES: usize = 16 << 20;
+/// Durable bytes in memory from which on a checkpoint is made: at 1.4 kB a run that comes and ends, 6,000 runs.
+pub(crate) const CHECKPOINT_BYTES: usize = 8 << 20;
 /// Durable bytes in memory at which commits wait for a checkpoint. While a snapshot is taken they grow by
 /// the write rate: at 10 MB/s, for 6 s.
 pub(crate) const DURABLE_BYTES_MAX: usize = 64 << 20;
 /// A checkpoint is made at least so often, while anything is written at all.
 pub(crate) const CHECKPOINT_AGE: Duration = Duration::from_secs(30);
-/// Bytes that a checkpoint gives to sled at once.
-pub(crate) const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes that a checkpoint gives to sled at once. sled copies a page for each row and lets go of none of the copies
+/// before the batch is over: with 1 MiB they were seen to take 100 MB, with this 10 MB.
+pub(crate) const CHUNK_BYTES: usize = 16 << 10;
+/// Bytes that a checkpoint gives to sled between two syncs. The file system may have to write them before it is done
+/// with the next sync of the log, for which commits wait.
+pub(crate) const UNSYNCED_BYTES_MAX: usize = 1 << 20;
 /// Bytes of log after which a snapshot is taken, unless the last snapshot was larger. With two kept, the
 /// log has at most three times so much.
 pub(crate) const SNAPSHOT_EVERY_BYTES: u64 = 256 << 20;
@@ -50,7 +54,7 @@ pub(crate) const PRUNING_TIME_PER_SLICE: Duration = Duration::from_millis(5);
 /// The most that sled's cache may be given.
 pub(crate) const CACHE_BYTES_MAX: u64 = 256 << 20;
 /// What it is given otherwise.
-pub(crate) const CACHE_BYTES_DEFAULT: u64 = 64 << 20;
+pub(crate) const CACHE_BYTES_DEFAULT: u64 = 8 << 20;
 /// How long opening may take. Seen: 1.5 s with a million keys; others report minutes for databases of
 /// many gigabytes.
 pub(crate) const OPEN_LIMIT_DEFAULT: Duration = Duration::from_secs(300);

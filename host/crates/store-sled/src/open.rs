@@ -32,7 +32,7 @@ use crate::view::View;
 /// What may be configured.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Memory for sled's cache: 64 MiB unless told, 256 MiB at most.
+    /// Memory for sled's cache: 8 MiB unless told, 256 MiB at most.
     pub cache_bytes: u64,
     /// How long opening may take before the database is given up, and made anew from snapshot and log.
     pub open_limit: Duration,

@@ -30,7 +30,7 @@ pub(crate) fn run(rows: &View<'_>, id: RunId) -> Result<Option<RunDetail>, Troub
     Ok(Some(RunDetail { run, journal, event }))
 }
 
-fn journal(rows: &View<'_>, run: RunId) -> Result<Vec<Entry>, Trouble> {
+pub(crate) fn journal(rows: &View<'_>, run: RunId) -> Result<Vec<Entry>, Trouble> {
     let mut journal = Vec::new();
     let prefix = keys::entries(run);
     for row in rows.range(prefix.clone(), keys::behind(&prefix)) {

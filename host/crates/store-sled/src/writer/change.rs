@@ -17,7 +17,7 @@ impl Writer {
         if change.epoch != self.known.meta.epoch || !self.known.queues.is_claimed(id) {
             return Ok(Verdict::Fenced);
         }
-        let Some(stored) = self.rows.row::<Run>(&keys::run(id))? else {
+        let Some(stored) = self.in_hand_or_stored(id)? else {
             return Ok(Verdict::NoSuchRun);
         };
         if stored.revision != change.seen {
@@ -31,10 +31,21 @@ impl Writer {
         let entries = journal.put(&change.entries)?;
         let run = becomes(&stored, change);
         self.put_run(&stored, &run, entries)?;
+        let changed = Verdict::Changed { revision: run.revision, control: run.control.clone() };
         if release {
             self.known.queues.release(id);
+        } else {
+            self.known.claimed_runs.insert(id, run);
         }
-        Ok(Verdict::Changed { revision: run.revision, control: run.control })
+        Ok(changed)
+    }
+
+    /// A run's row, which is at hand once it was changed since it was claimed.
+    fn in_hand_or_stored(&mut self, id: RunId) -> Result<Option<Run>, Trouble> {
+        match self.known.claimed_runs.remove(&id) {
+            Some(run) => Ok(Some(run)),
+            None => self.rows.row::<Run>(&keys::run(id)),
+        }
     }
 
     pub(super) fn control(&mut self, id: RunId, control: Control) -> Result<Verdict, Trouble> {
@@ -54,6 +65,7 @@ impl Writer {
 
     /// Puts a changed run with what goes with it. Nothing is put before all of it can be.
     fn put_run(&mut self, stored: &Run, run: &Run, others: Vec<EntryPut>) -> Result<(), Trouble> {
+        self.known.claimed_runs.remove(&run.id);
         let run_put = Put::new(keys::run(run.id), run)?;
         for EntryPut { put, is_new } in others {
             if is_new { self.rows.put_new(put) } else { self.rows.put(put)? }

@@ -127,3 +127,102 @@ fn payload_bytes(entry: &Entry) -> usize {
         EntryState::Asleep { .. } | EntryState::Awake { .. } => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use stepwell_core::journal::{Call, CallKind, OptionsHash};
+    use stepwell_core::{Json, Timestamp};
+
+    use super::*;
+    use crate::keys::Key;
+
+    const RUN: RunId = RunId::from_bytes([7; 16]);
+
+    fn entry(index: u32, bytes: usize) -> Entry {
+        let call = Call { kind: CallKind::Run, name: format!("step-{index}"), options: OptionsHash::of(b"") };
+        let output = Json::of(&"x".repeat(bytes)).unwrap();
+        Entry { index, call, state: EntryState::Done { attempts: Vec::new(), output, at: Timestamp::ZERO } }
+    }
+
+    fn open(index: u32) -> Entry {
+        Entry { state: EntryState::Open { attempts: Vec::new(), retry_at: None }, ..entry(index, 0) }
+    }
+
+    /// The journal of one run, of which so many entries are stored.
+    struct Bench {
+        rows: Rows,
+        stored: u32,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            Self { rows: Rows::new(sled::Config::new().temporary(true).open().unwrap(), Arc::default()), stored: 0 }
+        }
+
+        fn journal(&self, entries: &[Entry]) -> Journal {
+            let mut journal = Journal { run: RUN, stored: self.stored, pages: BTreeMap::new(), alone: BTreeMap::new() };
+            entries.iter().for_each(|entry| journal.load(&self.rows, entry.index).unwrap());
+            journal
+        }
+
+        fn change(&mut self, entries: &[Entry]) {
+            for EntryPut { put, is_new } in self.journal(entries).put(entries).unwrap() {
+                assert_eq!(self.rows.value(&put.key).unwrap().is_none(), is_new, "{:?}", put.key);
+                self.rows.put(put).unwrap();
+            }
+            self.stored = entries.iter().map(|entry| entry.index + 1).max().unwrap_or(0).max(self.stored);
+        }
+
+        /// The rows that there are, each as what it is of.
+        fn rows(&self) -> Vec<String> {
+            let name = |key: Key| {
+                let index = u32::from_be_bytes(key[17..21].try_into().unwrap());
+                if keys::is_entries_page(&key) { format!("page {index}") } else { format!("entry {index}") }
+            };
+            let prefix = keys::entries(RUN);
+            self.rows.look(|view| {
+                view.range(prefix.clone(), keys::behind(&prefix)).map(|row| name(row.unwrap().0.to_vec())).collect()
+            })
+        }
+
+        fn read(&self) -> Vec<Entry> {
+            self.rows.look(|view| crate::read::journal(view, RUN).unwrap())
+        }
+    }
+
+    #[test]
+    fn small_entries_share_a_row_and_large_ones_have_their_own() {
+        let mut bench = Bench::new();
+        bench.change(&[open(0)]);
+        bench.change(&[entry(0, 10), open(1)]);
+        bench.change(&[entry(1, 5_000), entry(2, 2_000), entry(3, 10)]);
+        bench.change(&[entry(8, 10)]);
+        assert_eq!(bench.rows(), ["page 0", "entry 1", "entry 2", "page 8"]);
+        let lengths: Vec<usize> = bench.read().iter().map(payload_bytes).collect();
+        assert_eq!(lengths, [12, 5_002, 2_002, 12, 12]);
+    }
+
+    #[test]
+    fn an_entry_that_came_before_there_were_pages_keeps_its_row() {
+        let mut bench = Bench::new();
+        for entry in [entry(0, 10), open(1)] {
+            bench.rows.put(Put::new(keys::entry(RUN, entry.index), &entry).unwrap()).unwrap();
+        }
+        bench.stored = 2;
+        bench.change(&[entry(1, 10), entry(2, 10)]);
+        assert_eq!(bench.rows(), ["entry 0", "page 0", "entry 1"]);
+        assert_eq!(bench.read(), [entry(0, 10), entry(1, 10), entry(2, 10)]);
+    }
+
+    #[test]
+    fn what_is_settled_is_found_wherever_it_is() {
+        let mut bench = Bench::new();
+        bench.change(&[entry(0, 10), entry(1, 5_000), open(2)]);
+        let found = |entries: &[Entry]| bench.journal(entries).recorded_otherwise(entries).map(|entry| entry.index);
+        assert_eq!(found(&[entry(0, 10), entry(1, 5_000), entry(2, 10), entry(3, 10)]), None);
+        assert_eq!(found(&[entry(0, 11)]), Some(0));
+        assert_eq!(found(&[entry(3, 1), entry(1, 11)]), Some(1));
+    }
+}

@@ -20,9 +20,17 @@ pub(crate) struct Known {
     pub(crate) counts: CountsRow,
     pub(crate) registry: Registry,
     pub(crate) queues: Queues,
-    /// Rows of runs that were changed since they were claimed, as they are, so that the next change need not read
+    /// Runs that were changed since they were claimed, as they are stored, so that the next change need not read
     /// them: at most as many as are claimed.
-    pub(crate) claimed_runs: BTreeMap<RunId, Run>,
+    pub(crate) held: BTreeMap<RunId, Held>,
+}
+
+/// A run as it is stored.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) run: Run,
+    /// No entry of its journal from this one on is stored, as far as that is known.
+    pub(crate) end: Option<u32>,
 }
 
 impl Known {
@@ -34,7 +42,7 @@ impl Known {
             counts: counts(rows)?,
             registry: registry(rows)?,
             queues: queues(rows)?,
-            claimed_runs: BTreeMap::new(),
+            held: BTreeMap::new(),
         })
     }
 }

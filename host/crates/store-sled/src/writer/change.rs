@@ -9,6 +9,7 @@ use super::Writer;
 use super::journal::EntryPut;
 use crate::error::Trouble;
 use crate::keys;
+use crate::known::Held;
 use crate::rows::{Put, Source};
 
 impl Writer {
@@ -17,35 +18,37 @@ impl Writer {
         if change.epoch != self.known.meta.epoch || !self.known.queues.is_claimed(id) {
             return Ok(Verdict::Fenced);
         }
-        let Some(stored) = self.in_hand_or_stored(id)? else {
+        let Some(Held { run: stored, end }) = self.held_or_stored(id)? else {
             return Ok(Verdict::NoSuchRun);
         };
         if stored.revision != change.seen {
             return Ok(Verdict::Conflict { found: stored.revision });
         }
-        let mut journal = self.journal(&stored, &change.entries)?;
+        let mut journal = self.journal(id, end, &change.entries)?;
         if let Some(recorded) = journal.recorded_otherwise(&change.entries) {
             return Ok(Verdict::AlreadyRecorded(Box::new(recorded)));
         }
         let release = change.release;
-        let entries = journal.put(&change.entries)?;
+        let (entries, end) = (journal.put(&change.entries)?, journal.end_with(&change.entries));
         let run = becomes(&stored, change);
         self.put_run(&stored, &run, entries)?;
         let changed = Verdict::Changed { revision: run.revision, control: run.control.clone() };
         if release {
             self.known.queues.release(id);
         } else {
-            self.known.claimed_runs.insert(id, run);
+            self.known.held.insert(id, Held { run, end });
         }
         Ok(changed)
     }
 
-    /// A run's row, which is at hand once it was changed since it was claimed.
-    fn in_hand_or_stored(&mut self, id: RunId) -> Result<Option<Run>, Trouble> {
-        match self.known.claimed_runs.remove(&id) {
-            Some(run) => Ok(Some(run)),
-            None => self.rows.row::<Run>(&keys::run(id)),
+    /// A run as it is stored, which is at hand once it was changed since it was claimed.
+    fn held_or_stored(&mut self, id: RunId) -> Result<Option<Held>, Trouble> {
+        if let Some(held) = self.known.held.remove(&id) {
+            return Ok(Some(held));
         }
+        let stored = self.rows.row::<Run>(&keys::run(id))?;
+        // One that was never changed has no journal.
+        Ok(stored.map(|run| Held { end: (run.revision == 0).then_some(0), run }))
     }
 
     pub(super) fn control(&mut self, id: RunId, control: Control) -> Result<Verdict, Trouble> {
@@ -65,7 +68,7 @@ impl Writer {
 
     /// Puts a changed run with what goes with it. Nothing is put before all of it can be.
     fn put_run(&mut self, stored: &Run, run: &Run, others: Vec<EntryPut>) -> Result<(), Trouble> {
-        self.known.claimed_runs.remove(&run.id);
+        self.known.held.remove(&run.id);
         let run_put = Put::new(keys::run(run.id), run)?;
         for EntryPut { put, is_new } in others {
             if is_new { self.rows.put_new(put) } else { self.rows.put(put)? }

@@ -95,7 +95,7 @@ impl Writer {
 
     pub(super) fn unclaim(&mut self, lease: Lease, run: RunId) -> Result<(), Error> {
         self.check(lease)?;
-        self.known.claimed_runs.remove(&run);
+        self.known.held.remove(&run);
         self.known.queues.release(run);
         Ok(())
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use stepwell_core::journal::{Attempt, EntryState, StepError};
-use stepwell_core::{Entry, Run, RunId};
+use stepwell_core::{Entry, RunId};
 
 use super::Writer;
 use crate::error::Trouble;
@@ -16,8 +16,8 @@ use crate::rows::{Put, Rows, Source};
 #[derive(Debug)]
 pub(super) struct Journal {
     run: RunId,
-    /// Entries that the store has of it.
-    stored: u32,
+    /// No entry from this one on is stored, as far as that is known.
+    end: Option<u32>,
     /// By their first entry.
     pages: BTreeMap<u32, Page>,
     /// Entries with rows of their own, from before the change.
@@ -39,9 +39,9 @@ pub(super) struct EntryPut {
 }
 
 impl Writer {
-    /// The rows that these entries are or will be in.
-    pub(super) fn journal(&self, run: &Run, entries: &[Entry]) -> Result<Journal, Trouble> {
-        let mut journal = Journal { run: run.id, stored: run.entries, pages: BTreeMap::new(), alone: BTreeMap::new() };
+    /// The rows that these entries are or will be in. With `end`, no entry from that one on is stored.
+    pub(super) fn journal(&self, run: RunId, end: Option<u32>, entries: &[Entry]) -> Result<Journal, Trouble> {
+        let mut journal = Journal { run, end, pages: BTreeMap::new(), alone: BTreeMap::new() };
         for entry in entries {
             journal.load(&self.rows, entry.index)?;
         }
@@ -62,16 +62,26 @@ impl Journal {
             self.pages.insert(first, page);
         }
         let is_paged = self.pages.get(&first).is_some_and(|page| page.entries.contains_key(&index));
-        if index < self.stored && !is_paged && !self.alone.contains_key(&index) {
+        if self.may_have(index) && !is_paged && !self.alone.contains_key(&index) {
             let own = rows.row::<Entry>(&keys::entry(self.run, index))?;
             self.alone.extend(own.map(|entry| (index, entry)));
         }
         Ok(())
     }
 
+    fn may_have(&self, index: u32) -> bool {
+        self.end.is_none_or(|end| index < end)
+    }
+
+    /// No entry from this one on is stored once these are put, as far as that is known.
+    pub(super) fn end_with(&self, entries: &[Entry]) -> Option<u32> {
+        let last = entries.iter().map(|entry| entry.index.saturating_add(1)).max();
+        self.end.map(|end| end.max(last.unwrap_or(0)))
+    }
+
     fn stored_page(&self, rows: &Rows, first: u32) -> Result<Page, Trouble> {
         let key = keys::entries_page(self.run, first);
-        let entries = if first < self.stored { rows.row::<Vec<Entry>>(&key)? } else { None };
+        let entries = if self.may_have(first) { rows.row::<Vec<Entry>>(&key)? } else { None };
         let is_stored = entries.is_some();
         let entries = entries.unwrap_or_default().into_iter().map(|entry| (entry.index, entry)).collect();
         Ok(Page { entries, is_stored })
@@ -150,19 +160,19 @@ mod tests {
         Entry { state: EntryState::Open { attempts: Vec::new(), retry_at: None }, ..entry(index, 0) }
     }
 
-    /// The journal of one run, of which so many entries are stored.
+    /// The journal of one run.
     struct Bench {
         rows: Rows,
-        stored: u32,
+        end: Option<u32>,
     }
 
     impl Bench {
         fn new() -> Self {
-            Self { rows: Rows::new(sled::Config::new().temporary(true).open().unwrap(), Arc::default()), stored: 0 }
+            Self { rows: Rows::new(sled::Config::new().temporary(true).open().unwrap(), Arc::default()), end: Some(0) }
         }
 
         fn journal(&self, entries: &[Entry]) -> Journal {
-            let mut journal = Journal { run: RUN, stored: self.stored, pages: BTreeMap::new(), alone: BTreeMap::new() };
+            let mut journal = Journal { run: RUN, end: self.end, pages: BTreeMap::new(), alone: BTreeMap::new() };
             entries.iter().for_each(|entry| journal.load(&self.rows, entry.index).unwrap());
             journal
         }
@@ -172,7 +182,7 @@ mod tests {
                 assert_eq!(self.rows.value(&put.key).unwrap().is_none(), is_new, "{:?}", put.key);
                 self.rows.put(put).unwrap();
             }
-            self.stored = entries.iter().map(|entry| entry.index + 1).max().unwrap_or(0).max(self.stored);
+            self.end = self.journal(entries).end_with(entries);
         }
 
         /// The rows that there are, each as what it is of.
@@ -199,6 +209,7 @@ mod tests {
         bench.change(&[entry(0, 10), open(1)]);
         bench.change(&[entry(1, 5_000), entry(2, 2_000), entry(3, 10)]);
         bench.change(&[entry(8, 10)]);
+        assert_eq!(bench.end, Some(9));
         assert_eq!(bench.rows(), ["page 0", "entry 1", "entry 2", "page 8"]);
         let lengths: Vec<usize> = bench.read().iter().map(payload_bytes).collect();
         assert_eq!(lengths, [12, 5_002, 2_002, 12, 12]);
@@ -210,7 +221,7 @@ mod tests {
         for entry in [entry(0, 10), open(1)] {
             bench.rows.put(Put::new(keys::entry(RUN, entry.index), &entry).unwrap()).unwrap();
         }
-        bench.stored = 2;
+        bench.end = None;
         bench.change(&[entry(1, 10), entry(2, 10)]);
         assert_eq!(bench.rows(), ["entry 0", "page 0", "entry 1"]);
         assert_eq!(bench.read(), [entry(0, 10), entry(1, 10), entry(2, 10)]);

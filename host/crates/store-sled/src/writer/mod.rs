@@ -205,7 +205,7 @@ impl Writer {
     fn acquire(&mut self) -> Result<(Lease, Sequence), Trouble> {
         self.known.meta.epoch = self.known.meta.epoch.saturating_add(1);
         self.put_meta()?;
-        self.known.claimed_runs.clear();
+        self.known.held.clear();
         self.known.queues.release_all();
         self.wrote();
         Ok((Lease { epoch: self.known.meta.epoch }, Sequence(self.sequence)))

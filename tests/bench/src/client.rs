@@ -95,6 +95,28 @@ impl Client {
         }
     }
 
+    /// Waits until at most so many runs are on their way.
+    pub(crate) async fn at_most(&mut self, most: usize) -> Result<()> {
+        let (mut seen, mut last) = (usize::MAX, Instant::now());
+        loop {
+            let mut now = 0;
+            for status in ["queued", "running", "retrying"] {
+                now += self.count(status).await?;
+            }
+            if now <= most {
+                return Ok(());
+            }
+            if now < seen {
+                (seen, last) = (now, Instant::now());
+            }
+            ensure!(
+                last.elapsed() < STANDSTILL_MAX,
+                "{now} runs are on their way, and none has ended since {STANDSTILL_MAX:?}"
+            );
+            pause(LOOK_EVERY).await;
+        }
+    }
+
     /// One run with its steps.
     pub(crate) async fn run(&mut self, id: &str) -> Result<Value> {
         let answer = self.0.send(&Request::get(format!("/api/v1/runs/{id}"))).await?;

@@ -12,6 +12,7 @@ mod cost;
 mod disk;
 mod late;
 mod latency;
+mod level;
 mod limit;
 mod machine;
 mod memory;
@@ -47,6 +48,9 @@ struct Arguments {
     /// How many sleep for a day, one measurement each (1,000,000 take minutes)
     #[arg(long, value_delimiter = ',', default_values_t = [20_000])]
     asleep: Vec<usize>,
+    /// How long the load of `level` lasts, in minutes
+    #[arg(long, default_value_t = 1)]
+    minutes: u64,
     /// Measure these alone
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Workload>,
@@ -75,6 +79,8 @@ enum Workload {
     Steps,
     /// Webhooks accepted while guests spin and components are compiled
     Spinning,
+    /// Full load with a retention of a minute, for minutes: only where it is named
+    Level,
 }
 
 fn main() -> ExitCode {
@@ -96,7 +102,8 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     let raw = disk::measure(home.path())?;
     machine::tell(&mut report, &home, &raw)?;
     for workload in Workload::value_variants() {
-        if arguments.only.is_empty() || arguments.only.contains(workload) {
+        let is_usual = arguments.only.is_empty() && *workload != Workload::Level;
+        if is_usual || arguments.only.contains(workload) {
             one(*workload, (arguments, &raw), &mut report).await.with_context(|| format!("workload {workload:?}"))?;
         }
     }
@@ -116,6 +123,7 @@ async fn one(workload: Workload, (arguments, raw): (&Arguments, &disk::Raw), rep
         Workload::Limit => limit::measure(report).await,
         Workload::Steps => steps::measure(report).await,
         Workload::Spinning => spinning::measure(report, length).await,
+        Workload::Level => level::measure(report, Duration::from_secs(60 * arguments.minutes)).await,
     }
 }
 

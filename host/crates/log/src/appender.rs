@@ -98,8 +98,11 @@ impl Appender {
         self.offset += frame.len() as u64;
         self.place.segments.grew(self.offset);
         self.place.next += 1;
-        if number - self.seal.number() >= FRAMES_BEFORE_SEAL {
+        // Noted for each, which costs a write into memory, and durably now and then.
+        if number - self.seal.synced() >= FRAMES_BEFORE_SEAL {
             self.seal.set(number)?;
+        } else {
+            self.seal.note(number)?;
         }
         Ok(number)
     }
@@ -108,7 +111,7 @@ impl Appender {
     /// when nothing is to be written for a while, and at the end; after some hundred frames it is done anyhow.
     pub fn seal(&mut self) -> Result<(), Error> {
         let last = self.place.next - 1;
-        if self.seal.number() < last { self.seal.set(last) } else { Ok(()) }
+        if self.seal.synced() < last { self.seal.set(last) } else { Ok(()) }
     }
 
     fn roll(&mut self) -> Result<(), Error> {

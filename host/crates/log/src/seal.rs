@@ -27,6 +27,8 @@ pub(crate) struct Seal {
     file: File,
     turn: u64,
     number: u64,
+    /// What it says durably.
+    synced: u64,
 }
 
 impl Seal {
@@ -44,7 +46,7 @@ impl Seal {
         if is_new {
             file.sync_all().and_then(|()| sync_dir(dir)).map_err(failed)?;
         }
-        Ok(Self { path, file, turn, number })
+        Ok(Self { path, file, turn, number, synced: number })
     }
 
     /// All frames up to this number were durable once.
@@ -52,10 +54,24 @@ impl Seal {
         self.number
     }
 
+    /// The same, as far as it would be told after a loss of power.
+    pub(crate) const fn synced(&self) -> u64 {
+        self.synced
+    }
+
     /// Says so of all frames up to this one, durably.
     pub(crate) fn set(&mut self, number: u64) -> Result<(), Error> {
+        self.note(number)?;
+        self.file.sync_data().map_err(|error| Error::io(&self.path, error))?;
+        self.synced = number;
+        Ok(())
+    }
+
+    /// Says so without a sync: a process that dies leaves it, a loss of power perhaps an older one. Both slots may be
+    /// lost, since neither was synced, but never to a later number than was said.
+    pub(crate) fn note(&mut self, number: u64) -> Result<(), Error> {
         let turn = self.turn + 1;
-        let put = self.file.write_all_at(&slot(turn, number), (turn % 2) * APART).and_then(|()| self.file.sync_data());
+        let put = self.file.write_all_at(&slot(turn, number), (turn % 2) * APART);
         put.map_err(|error: io::Error| Error::io(&self.path, error))?;
         (self.turn, self.number) = (turn, number);
         Ok(())

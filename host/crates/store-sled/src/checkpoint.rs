@@ -2,9 +2,9 @@
 //! key only, and then lets go of the log's oldest files. No commit waits for it, unless it falls far
 //! behind.
 //!
-//! The order keeps every crash harmless: the rows in chunks, synced; then the number of the frame that
-//! they are as of, synced; then files whose frames are all below. In between sled has some later rows
-//! under an earlier number, which replaying the log from there mends.
+//! The order keeps every crash harmless: what the rows will sum up to, synced (`sums`); the rows in chunks,
+//! synced; then the number of the frame that they are as of, synced; then files whose frames are all below. In
+//! between sled has some later rows under an earlier number, and the next start gives it the others out of the log.
 
 use std::fs::{self, File};
 use std::io;
@@ -20,14 +20,16 @@ use stepwell_log::{Segments, SyncFile};
 use tracing::{debug, error};
 
 use crate::envelope::{Shape, seal};
-use crate::error::Trouble;
+use crate::error::{NOT_AS_IT_WAS, Trouble};
 use crate::keys;
 use crate::layers::{Group, Layers};
-use crate::limits::{CHECKPOINT_AGE, CHUNK_BYTES, UNSYNCED_BYTES_MAX};
+use crate::limits::{CHECKPOINT_AGE, CHUNK_BYTES, SCRUB_PAUSE, SCRUB_TURN, UNSYNCED_BYTES_MAX};
 use crate::model::AppliedRow;
+use crate::open::Checked;
 use crate::progress::Progress;
 use crate::rows::encode;
 use crate::snapshot::Snapshots;
+use crate::sums::{self, Sum, SumAt};
 
 /// What the thread works with.
 pub(crate) struct Checkpoints {
@@ -47,6 +49,8 @@ pub(crate) struct Checkpoints {
     pub(crate) still: Arc<Mutex<()>>,
     /// Whether a snapshot is to be taken as soon as can be.
     pub(crate) wants_snapshot: bool,
+    /// What the rows of sled sum up to, and how far they were held to it.
+    pub(crate) checked: Checked,
 }
 
 /// The thread that makes checkpoints.
@@ -84,7 +88,8 @@ impl Checkpoints {
     fn run(&mut self, woken: &Receiver<()>) -> Result<(), Trouble> {
         let mut last = Instant::now();
         loop {
-            let over = match woken.recv_timeout(CHECKPOINT_AGE) {
+            let pause = if self.checked.scrub.is_some() { SCRUB_PAUSE } else { CHECKPOINT_AGE };
+            let over = match woken.recv_timeout(pause) {
                 Ok(()) | Err(RecvTimeoutError::Timeout) => false,
                 Err(RecvTimeoutError::Disconnected) => true,
             };
@@ -101,42 +106,48 @@ impl Checkpoints {
             if over {
                 return Ok(());
             }
+            self.scrub()?;
         }
     }
 
-    fn checkpoint(&self) -> Result<(), Trouble> {
-        let _still = self.still.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Holds some more rows to their sum, if not all were yet.
+    fn scrub(&mut self) -> Result<(), Trouble> {
+        let Some(scrub) = &mut self.checked.scrub else { return Ok(()) };
+        let Some(found) = scrub.go_on(&self.db, SCRUB_TURN)? else { return Ok(()) };
+        let held = sums::hold(found, self.checked.sum);
+        self.checked.sum = Some(held.map_err(|reason| Trouble::Failed(format!("{NOT_AS_IT_WAS}: {reason}")))?);
+        self.checked.scrub = None;
+        debug!("all rows are what they were");
+        Ok(())
+    }
+
+    /// Notes what the sum will be once the group is given, durably. Answers it.
+    fn announce(&mut self, group: &Group, frame: u64) -> Result<Option<Sum>, Trouble> {
+        if let Some(scrub) = &mut self.checked.scrub {
+            scrub.hear(&self.db, group)?;
+        }
+        let Some(sum) = self.checked.sum else { return Ok(None) };
+        let after = sums::changed(&self.db, group, sum, None)?;
+        let before = SumAt { frame: self.checked.applied, sum };
+        sums::put(&self.db, before, SumAt { frame, sum: after })?;
+        self.sync()?;
+        Ok(Some(after))
+    }
+
+    fn checkpoint(&mut self) -> Result<(), Trouble> {
+        let still = Arc::clone(&self.still);
+        let _still = still.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((group, frame)) = self.layers.freeze() else { return Ok(()) };
         let begin = Instant::now();
-        self.give(&group)?;
+        let sum = self.announce(&group, frame)?;
+        put_rows(&self.db, &group, || self.sync())?;
         put_applied(&self.db, frame)?;
         self.sync()?;
+        (self.checked.applied, self.checked.sum) = (frame, sum);
         debug!(rows = group.layer.len(), frame, took = ?begin.elapsed(), "checkpoint");
         drop(group);
         self.layers.thaw();
         self.truncate(frame)
-    }
-
-    /// Gives a group to sled, durably.
-    fn give(&self, group: &Group) -> Result<(), Trouble> {
-        let (mut batch, mut bytes, mut unsynced) = (Batch::default(), 0, 0);
-        for (key, value) in &group.layer {
-            bytes += key.len() + value.as_ref().map_or(0, |value| value.len());
-            match value {
-                Some(value) => batch.insert(key.as_slice(), value),
-                None => batch.remove(key.as_slice()),
-            }
-            if bytes > CHUNK_BYTES {
-                self.db.apply_batch(std::mem::take(&mut batch))?;
-                unsynced += std::mem::take(&mut bytes);
-            }
-            if unsynced > UNSYNCED_BYTES_MAX {
-                self.sync()?;
-                unsynced = 0;
-            }
-        }
-        self.db.apply_batch(batch)?;
-        self.sync()
     }
 
     /// sled's own flush writes but never syncs its file, hence ours. A sync that failed is never tried
@@ -164,11 +175,40 @@ impl Checkpoints {
         let _still = still.lock().unwrap_or_else(PoisonError::into_inner);
         let applied = applied(&self.db)?;
         if applied > newest || self.wants_snapshot {
-            self.snapshots.take(&self.db, applied).map_err(|error| Trouble::Failed(error.to_string()))?;
+            let taken = self.snapshots.take(&self.db, applied, self.checked.sum);
+            // All rows were read for it.
+            self.checked.sum = Some(taken.map_err(|error| Trouble::Failed(error.to_string()))?);
+            self.checked.scrub = None;
         }
         self.wants_snapshot = false;
         self.truncate(applied)
     }
+}
+
+/// Gives a group to sled, durably.
+pub(crate) fn put_rows(
+    db: &sled::Db,
+    group: &Group,
+    sync: impl Fn() -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
+    let (mut batch, mut bytes, mut unsynced) = (Batch::default(), 0, 0);
+    for (key, value) in &group.layer {
+        bytes += key.len() + value.as_ref().map_or(0, |value| value.len());
+        match value {
+            Some(value) => batch.insert(key.as_slice(), value),
+            None => batch.remove(key.as_slice()),
+        }
+        if bytes > CHUNK_BYTES {
+            db.apply_batch(std::mem::take(&mut batch))?;
+            unsynced += std::mem::take(&mut bytes);
+        }
+        if unsynced > UNSYNCED_BYTES_MAX {
+            sync()?;
+            unsynced = 0;
+        }
+    }
+    db.apply_batch(batch)?;
+    sync()
 }
 
 /// The number of the frame that sled's rows are as of, or a later one for some of them.

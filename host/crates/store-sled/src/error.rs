@@ -67,12 +67,14 @@ impl OpenError {
 /// What is said where the database turns out to be damaged while it is in use.
 pub(crate) const DAMAGED: &str =
     "the database is damaged: start the host again, which makes it anew from snapshot and log";
+/// What it says where rows are not what they were.
+pub(crate) const NOT_AS_IT_WAS: &str = "the database is not as it was";
 /// How it begins where it panics, which it does over damage that it does not expect.
 pub(crate) const PANICKED: &str = "the database panicked";
 
 /// Whether the next start should make the database anew.
 pub(crate) fn is_of_damage(reason: &str) -> bool {
-    reason == DAMAGED || reason.starts_with(PANICKED)
+    reason == DAMAGED || reason.starts_with(PANICKED) || reason.contains(NOT_AS_IT_WAS)
 }
 
 /// Why something was not read or written.

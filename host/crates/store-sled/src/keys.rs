@@ -14,6 +14,8 @@ pub(crate) type Key = Vec<u8>;
 pub(crate) const META: &[u8] = b"M";
 /// Which frame of the log the rows are as of; in sled alone, and never in a layer.
 pub(crate) const APPLIED: &[u8] = b"A";
+/// The sum of all rows, as of which frames; in sled alone as well.
+pub(crate) const SUMS: &[u8] = b"B";
 /// How many runs and events there are.
 pub(crate) const COUNTS: &[u8] = b"N";
 /// Plugins by name.

@@ -32,6 +32,7 @@ mod rows;
 mod shared;
 mod snapshot;
 mod store;
+mod sums;
 mod view;
 mod writer;
 

@@ -58,6 +58,14 @@ pub(crate) const CACHE_BYTES_DEFAULT: u64 = 8 << 20;
 /// How long opening may take. Seen: 1.5 s with a million keys; others report minutes for databases of
 /// many gigabytes.
 pub(crate) const OPEN_LIMIT_DEFAULT: Duration = Duration::from_secs(300);
+/// How long a start reads rows to see whether they are what they were, before it leaves the rest for later: at 1 us a
+/// row about 300,000 rows.
+pub(crate) const SCRUB_AT_OPEN: Duration = Duration::from_millis(300);
+/// Rows that are read at once for that.
+pub(crate) const SCRUB_PAGE: usize = 1_000;
+/// For how long it is gone on with at a time while the store works, and after which pause: a fifth of a core at most.
+pub(crate) const SCRUB_TURN: Duration = Duration::from_millis(5);
+pub(crate) const SCRUB_PAUSE: Duration = Duration::from_millis(20);
 /// How often sled reclaims space and syncs by itself.
 pub(crate) const SLED_FLUSH_EVERY_MS: u64 = 500;
 /// The shortest text that is packed, bytes: what is shorter gains nothing.

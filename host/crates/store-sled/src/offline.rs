@@ -82,10 +82,10 @@ pub fn restore(backup: &Path, dir: &Path, options: Options) -> Result<Held, Offl
     snapshot::read(backup, &mut |record| components.take(record))?;
     components.end()?;
     let database = open_database(&data, options, false)?;
-    let frame = load(&database.db, backup)?;
+    let (frame, sum) = load(&database.db, backup)?;
     // Nothing else leads to what there is now: the log begins behind it.
     let io = |error| OpenError::io(data.snapshots(), error);
-    Snapshots::open(&data.snapshots(), options.snapshot_bytes).map_err(io)?.take(&database.db, frame)?;
+    Snapshots::open(&data.snapshots(), options.snapshot_bytes).map_err(io)?.take(&database.db, frame, Some(sum))?;
     let how = stepwell_log::Writing::new(Arc::new(|file| file.sync_data()));
     drop(stepwell_log::open::<OpenError>(&data.log(), frame, how, &mut |_| Ok(()))?);
     drop(database);
@@ -107,7 +107,7 @@ pub fn compact(dir: &Path, options: Options) -> Result<Compacted, OfflineError> 
     };
     let mut snapshots = Snapshots::open(&data.snapshots(), options.snapshot_bytes).map_err(io(&data.snapshots()))?;
     let database = open_database(&data, options, false)?;
-    snapshots.take(&database.db, database.applied)?;
+    snapshots.take(&database.db, database.applied, database.expected.known())?;
     drop(database);
     data.wait_until_let_go();
     let old = data.database().with_extension("before-compaction");

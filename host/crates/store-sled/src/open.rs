@@ -2,6 +2,7 @@
 //! the log over it; and what the writer needs to know before it starts. A database that is not fit is made
 //! anew, once (`recovery`).
 
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -12,14 +13,14 @@ use std::time::Duration;
 use stepwell_log::{Log, SyncFile, Writing};
 use tracing::info;
 
-use crate::checkpoint::applied;
+use crate::checkpoint::{applied, put_applied, put_rows};
 use crate::dir::{Age, DataDir};
 use crate::error::{OpenError, Trouble};
 use crate::keys;
 use crate::known::Known;
 use crate::layers::{Group, Layers};
 use crate::limits::{
-    CACHE_BYTES_DEFAULT, CACHE_BYTES_MAX, CHECKPOINT_BYTES, OPEN_LIMIT_DEFAULT, SLED_FLUSH_EVERY_MS,
+    CACHE_BYTES_DEFAULT, CACHE_BYTES_MAX, CHECKPOINT_BYTES, OPEN_LIMIT_DEFAULT, SCRUB_AT_OPEN, SLED_FLUSH_EVERY_MS,
     SNAPSHOT_EVERY_BYTES,
 };
 use crate::model::MetaRow;
@@ -27,6 +28,7 @@ use crate::payload;
 use crate::recovery;
 use crate::rows::{Put, Rows};
 use crate::snapshot::Snapshots;
+use crate::sums::{self, Expected, Scrub, Sum};
 use crate::view::View;
 
 /// What may be configured.
@@ -42,6 +44,8 @@ pub struct Options {
     pub snapshot_bytes: u64,
     /// Bytes of a file of the log.
     pub segment_bytes: u64,
+    /// How long rows are held to their sum before anybody is served; what is left then is read by and by.
+    pub scrub_at_open: Duration,
 }
 
 impl Default for Options {
@@ -52,6 +56,7 @@ impl Default for Options {
             checkpoint_bytes: CHECKPOINT_BYTES,
             snapshot_bytes: SNAPSHOT_EVERY_BYTES,
             segment_bytes: stepwell_log::limits::SEGMENT_BYTES,
+            scrub_at_open: SCRUB_AT_OPEN,
         }
     }
 }
@@ -67,6 +72,7 @@ pub(crate) struct Opened {
     pub(crate) snapshots: Snapshots,
     /// Whether nothing that is kept leads to what there is now, so that a snapshot must.
     pub(crate) wants_snapshot: bool,
+    pub(crate) checked: Checked,
 }
 
 /// A database and the frame of the log that it is as of.
@@ -74,6 +80,8 @@ pub(crate) struct Opened {
 pub(crate) struct Database {
     pub(crate) db: sled::Db,
     pub(crate) applied: u64,
+    /// What its rows should sum up to.
+    pub(crate) expected: Expected,
 }
 
 /// Opens a data directory.
@@ -99,14 +107,14 @@ pub(crate) fn open(mut dir: DataDir, options: Options, sync: &SyncFile) -> Resul
         }
         Err(refusal) => return Err(refusal),
     };
-    let Parts { db, known, layers, log, is_whole } = parts;
+    let Parts { db, known, layers, log, is_whole, checked } = parts;
     if let Err(error) = made(&mut dir).and_then(|()| if is_rebuilt { dir.is_fit() } else { Ok(()) }) {
         let_go(db);
         return Err(error);
     }
     // A rebuild needs every frame after a snapshot, or all that there ever were.
     let has_a_base = is_whole && log.segments.first() <= snapshots.newest().saturating_add(1);
-    Ok(Opened { dir, db, known, layers, log, snapshots, wants_snapshot: is_rebuilt || !has_a_base })
+    Ok(Opened { dir, db, known, layers, log, snapshots, wants_snapshot: is_rebuilt || !has_a_base, checked })
 }
 
 /// Everything that was made is durable, and the directory says so.
@@ -122,6 +130,17 @@ struct Parts {
     layers: Arc<Layers>,
     log: Log,
     is_whole: bool,
+    checked: Checked,
+}
+
+/// How far the database's rows were held to their sum, and what that is.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) applied: u64,
+    /// None where it is not known before all was read.
+    pub(crate) sum: Option<Sum>,
+    /// None once all was read.
+    pub(crate) scrub: Option<Scrub>,
 }
 
 /// Whether another database could do better.
@@ -158,7 +177,8 @@ pub(crate) fn open_database(dir: &DataDir, options: Options, make_it: bool) -> R
             make(&db).map_err(|trouble| refused(&root, trouble))?;
         }
         let applied = applied(&db).map_err(|trouble| refused(&root, trouble))?;
-        Ok(Database { db, applied })
+        let expected = sums::expected(&db, applied).map_err(|trouble| refused(&root, trouble))?;
+        Ok(Database { db, applied, expected })
     })
 }
 
@@ -201,17 +221,23 @@ pub(crate) fn let_go(db: sled::Db) {
 }
 
 fn read_over(dir: &DataDir, database: Database, options: Options, sync: &SyncFile) -> Result<Parts, OpenError> {
-    let Database { db, applied } = database;
-    let mut group = Group::default();
+    let Database { db, applied, expected } = database;
+    // What a checkpoint that was cut short had left to give, and what came behind it.
+    let until = if let Expected::Once(at) = expected { at.frame } else { applied };
+    let (mut left, mut group) = (Group::default(), Group::default());
     let mut replay = |frame: stepwell_log::Frame<'_>| {
-        let said = payload::replay(frame.payload, &mut group);
+        let said = payload::replay(frame.payload, if frame.number <= until { &mut left } else { &mut group });
         said.map_err(|reason| OpenError::Frame { dir: dir.log(), frame: frame.number, reason })
     };
     let how = Writing { sync: Arc::clone(sync), segment_bytes: options.segment_bytes };
     let opened = stepwell_log::open::<OpenError>(&dir.log(), applied, how, &mut replay)?;
     let recovery = opened.recovery;
     if recovery.replayed > 0 {
-        info!(frames = recovery.replayed, rows = group.layer.len(), "replayed the log");
+        info!(frames = recovery.replayed, rows = left.layer.len() + group.layer.len(), "replayed the log");
+    }
+    if recovery.last < until {
+        let reason = "the database was being given it, and the log ends before".to_owned();
+        return Err(OpenError::Frame { dir: dir.log(), frame: until, reason });
     }
     let layers = Arc::new(Layers::default());
     {
@@ -219,11 +245,57 @@ fn read_over(dir: &DataDir, database: Database, options: Options, sync: &SyncFil
         (durable.active, durable.frame) = (group, recovery.last);
     }
     let (theirs, of, root) = (Arc::clone(&layers), db.clone(), dir.root().to_owned());
-    let known = guarded(dir.root(), options.open_limit, move || {
-        let durable = theirs.durable();
-        Known::of(&View { layers: vec![&durable.active.layer], db: &of }).map_err(|trouble| refused(&root, trouble))
+    let completed = Completed { file: dir.database_file()?, sync: Arc::clone(sync), left };
+    let (known, checked) = guarded(dir.root(), options.open_limit, move || {
+        let work = || -> Result<_, Trouble> {
+            let (applied, sum) = completed.give(&of, (applied, expected))?;
+            let checked = checked(&of, (applied, sum), options.scrub_at_open)?;
+            let durable = theirs.durable();
+            Ok((Known::of(&View { layers: vec![&durable.active.layer], db: &of })?, checked))
+        };
+        work().map_err(|trouble| refused(&root, trouble))
     })?;
-    Ok(Parts { db, known, layers, log: opened.log, is_whole: recovery.is_whole })
+    Ok(Parts { db, known, layers, log: opened.log, is_whole: recovery.is_whole, checked })
+}
+
+/// A checkpoint that a crash cut short, to be completed.
+struct Completed {
+    file: File,
+    sync: SyncFile,
+    left: Group,
+}
+
+impl Completed {
+    /// Gives the database what is left, durably. Answers the frame that it is as of then, and its sum.
+    fn give(&self, db: &sled::Db, (applied, expected): (u64, Expected)) -> Result<(u64, Option<Sum>), Trouble> {
+        let at = match expected {
+            Expected::Unknown => return Ok((applied, None)),
+            Expected::Known(sum) => return Ok((applied, Some(sum))),
+            Expected::Once(at) => at,
+        };
+        let sync = || -> Result<(), Trouble> {
+            db.flush()?;
+            (self.sync)(&self.file).map_err(|error| Trouble::io("the database", &error))
+        };
+        put_rows(db, &self.left, sync)?;
+        put_applied(db, at.frame)?;
+        sync()?;
+        info!(rows = self.left.layer.len(), frame = at.frame, "completed a checkpoint that was cut short");
+        Ok((at.frame, Some(at.sum)))
+    }
+}
+
+/// Holds the rows to their sum, as far as there is time for.
+fn checked(db: &sled::Db, (applied, expected): (u64, Option<Sum>), time: Duration) -> Result<Checked, Trouble> {
+    let mut scrub = Scrub::default();
+    let found = if time.is_zero() { None } else { scrub.go_on(db, time)? };
+    match found {
+        None => Ok(Checked { applied, sum: expected, scrub: Some(scrub) }),
+        Some(found) => {
+            let sum = sums::hold(found, expected).map_err(Trouble::Failed)?;
+            Ok(Checked { applied, sum: Some(sum), scrub: None })
+        }
+    }
 }
 
 /// Puts the row that every database has.
@@ -234,6 +306,9 @@ pub(crate) fn make(db: &sled::Db) -> Result<(), Trouble> {
         if let Some(value) = value {
             db.insert(key, value)?;
         }
+    }
+    if let Some(sum) = Scrub::default().go_on(db, Duration::MAX)? {
+        sums::put_first(db, 0, sum)?;
     }
     db.flush()?;
     Ok(())

@@ -14,6 +14,7 @@ use crate::error::OpenError;
 use crate::limits::CHUNK_BYTES;
 use crate::open::{Database, Options, damaged, let_go, open_database};
 use crate::snapshot::{Error, Record, Snapshots, read};
+use crate::sums::{self, Expected, Sum};
 use crate::view::View;
 
 /// Sets the database aside and makes another. The log is to be read over it.
@@ -30,7 +31,7 @@ pub(crate) fn rebuild(
     for snapshot in of_snapshots {
         let database = open_database(dir, options, false)?;
         match load(&database.db, &snapshot) {
-            Ok(applied) => return Ok(Database { applied, ..database }),
+            Ok((applied, sum)) => return Ok(Database { applied, expected: Expected::Known(sum), ..database }),
             Err(error) => {
                 error!(%error, "a snapshot cannot be used: the one before it is tried");
                 let_go(database.db);
@@ -47,12 +48,15 @@ pub(crate) fn in_vain(dir: &DataDir, refusal: &OpenError, error: &OpenError) -> 
     damaged(dir.root(), &format!("{refusal}; and neither a snapshot nor the log has all of it: {error}"))
 }
 
-/// Gives a database all rows of a snapshot or backup. Answers the frame that they are as of.
-pub(crate) fn load(db: &sled::Db, path: &Path) -> Result<u64, Error> {
+/// Gives a database all rows of a snapshot or backup. Answers the frame that they are as of, and their sum.
+pub(crate) fn load(db: &sled::Db, path: &Path) -> Result<(u64, Sum), Error> {
     let failed = |error: sled::Error| Error::Rows(error.to_string());
-    let (mut batch, mut bytes) = (Batch::default(), 0);
+    let (mut batch, mut bytes, mut sum) = (Batch::default(), 0, Sum::default());
     let summary = read(path, &mut |record| {
-        if let Record::Row { key, value } = record {
+        if let Record::Row { key, value } = record
+            && sums::counts(key)
+        {
+            sum.add(key, value);
             bytes += key.len() + value.len();
             batch.insert(key, value);
         }
@@ -63,10 +67,11 @@ pub(crate) fn load(db: &sled::Db, path: &Path) -> Result<u64, Error> {
         Ok(())
     })?;
     db.apply_batch(batch).map_err(failed)?;
-    put_applied(db, summary.frame).map_err(|trouble| Error::Rows(trouble.to_string()))?;
+    let put = sums::put_first(db, summary.frame, sum).and_then(|()| put_applied(db, summary.frame));
+    put.map_err(|trouble| Error::Rows(trouble.to_string()))?;
     db.flush().map_err(failed)?;
     info!(file = %path.display(), rows = summary.rows, frame = summary.frame, "loaded");
-    Ok(summary.frame)
+    Ok((summary.frame, sum))
 }
 
 /// What a directory without a log had, as if one frame had brought it. The log begins behind it, so it is

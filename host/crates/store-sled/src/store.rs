@@ -46,7 +46,7 @@ impl SledStore {
     /// As [`SledStore::open`], with another way to sync files: for tests alone.
     #[doc(hidden)]
     pub fn open_with_sync(dir: &Path, options: Options, sync: SyncFile) -> Result<Self, OpenError> {
-        let Opened { dir, db, known, layers, log, snapshots, wants_snapshot } =
+        let Opened { dir, db, known, layers, log, snapshots, wants_snapshot, checked } =
             open::open(DataDir::open(dir)?, options, &sync)?;
         let not_started = |error| OpenError::io(dir.root(), error);
         let shared = Arc::new(Shared::new(db.clone(), Arc::clone(&layers), &dir));
@@ -63,6 +63,7 @@ impl SledStore {
             threshold: options.checkpoint_bytes,
             still: Arc::clone(&shared.still),
             wants_snapshot,
+            checked,
         };
         let checkpointer = Checkpointer::start(checkpoints, woken).map_err(not_started)?;
         let (progress, wake) = (Arc::clone(&shared.progress), Wake(wake));

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 
-use crate::keys;
+use crate::error::NOT_AS_IT_WAS;
 use crate::limits::SNAPSHOTS_KEPT;
+use crate::sums::{self, Sum};
 use crate::view::View;
 
 pub use file::Error;
@@ -71,13 +72,16 @@ impl Snapshots {
         log_bytes > self.every_bytes.max(self.newest_bytes)
     }
 
-    /// Takes one of sled as it stands, reads it again, and lets go of the oldest.
-    pub(crate) fn take(&mut self, db: &sled::Db, frame: u64) -> Result<(), Error> {
+    /// Takes one of sled as it stands, reads it again, and lets go of the oldest. Where the rows are not those that
+    /// should be there none is taken, and the older ones stay: they are what another database is made of.
+    pub(crate) fn take(&mut self, db: &sled::Db, frame: u64, expected: Option<Sum>) -> Result<Sum, Error> {
         let path = self.dir.join(format!("{frame:020}.{ENDING}"));
         let view = View { layers: Vec::new(), db };
+        let mut sum = Sum::default();
         let summary = write_durably(&path, |file| {
             let mut writer = Writer::new(file, frame)?;
-            rows(&view, &mut writer)?;
+            sum = rows(&view, &mut writer)?;
+            sums::hold(sum, expected).map_err(|reason| Error::Rows(format!("{NOT_AS_IT_WAS}: {reason}")))?;
             writer.finish()
         })?;
         self.newest_bytes = summary.bytes;
@@ -88,7 +92,7 @@ impl Snapshots {
             let (_, oldest) = self.kept.remove(0);
             fs::remove_file(&oldest).map_err(|error| Error::io(&oldest, &error))?;
         }
-        Ok(())
+        Ok(sum)
     }
 
     /// One that turned out to be damaged is set aside.
@@ -100,15 +104,17 @@ impl Snapshots {
     }
 }
 
-/// Puts every row of a view.
-pub(crate) fn rows(view: &View<'_>, writer: &mut Writer<&mut File>) -> Result<(), Error> {
+/// Puts every row of a view. Answers their sum.
+pub(crate) fn rows(view: &View<'_>, writer: &mut Writer<&mut File>) -> Result<Sum, Error> {
+    let mut sum = Sum::default();
     for row in view.range(Vec::new(), vec![u8::MAX]) {
         let (key, value) = row.map_err(|trouble| Error::Rows(trouble.to_string()))?;
-        if key != keys::APPLIED {
+        if sums::counts(&key) {
             writer.row(&key, &value)?;
+            sum.add(&key, &value);
         }
     }
-    Ok(())
+    Ok(sum)
 }
 
 /// Writes a file aside, syncs it, reads it again, and only then gives it its name.

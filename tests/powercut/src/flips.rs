@@ -1,8 +1,6 @@
 //! Damage: a bit of a file changes, some sectors of it, or its end is gone; of every kind of file, after a
 //! close, after a crash at rest, and after a crash under load. What was damaged is healed, or refused or
-//! told with its place. Two things a reader is not told, and they are counted by themselves. Where sled passes
-//! over a part of its file, `verify` alone finds the older rows that are left. And no store can tell this: a log under load whose last frames are gone looks like one that was cut off
-//! where it was being written, as far as its seal does not reach.
+//! told with its place; what `verify` alone would find is wrong in silence, and fails the run.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -186,11 +186,7 @@ impl Checkpoints {
 }
 
 /// Gives a group to sled, durably.
-pub(crate) fn put_rows(
-    db: &sled::Db,
-    group: &Group,
-    sync: impl Fn() -> Result<(), Trouble>,
-) -> Result<(), Trouble> {
+pub(crate) fn put_rows(db: &sled::Db, group: &Group, sync: impl Fn() -> Result<(), Trouble>) -> Result<(), Trouble> {
     let (mut batch, mut bytes, mut unsynced) = (Batch::default(), 0, 0);
     for (key, value) in &group.layer {
         bytes += key.len() + value.as_ref().map_or(0, |value| value.len());

@@ -5,7 +5,7 @@ use serde_json::json;
 use toml::Value;
 
 use crate::cli::{ConfigShow, ConfigVerb, Format, HostFlags};
-use crate::config::{DEFAULT_FILE, Layers, load};
+use crate::config::{DEFAULT_FILE, Layers, Reference, load};
 use crate::print::{line, list, plain, say};
 use crate::service;
 
@@ -45,7 +45,9 @@ fn masked(key: &str, value: &Value) -> Value {
             Value::Table(table.iter().map(masked).collect())
         }
         Value::Array(items) => Value::Array(items.iter().map(|item| masked(key, item)).collect()),
-        Value::String(text) if is_secret(key) && !is_reference(text) => Value::String("[redacted]".to_owned()),
+        Value::String(text) if is_secret(key) => {
+            Value::String(Reference::read(text).map_or_else(|| "[redacted]".to_owned(), Reference::shown))
+        }
         other => other.clone(),
     }
 }
@@ -54,10 +56,6 @@ fn masked(key: &str, value: &Value) -> Value {
 fn is_secret(key: &str) -> bool {
     let is_end = key.starts_with("sources.") && key.ends_with(".expires");
     key.split('.').any(|part| part == "secrets") && !is_end
-}
-
-fn is_reference(text: &str) -> bool {
-    text.starts_with("env:") || text.starts_with("file:")
 }
 
 /// The layers that the flags of `serve` and `dev` make.

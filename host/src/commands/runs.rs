@@ -26,6 +26,18 @@ const STEP_COLUMNS: &[Column] = &[
     ("ERROR", "/error/message"),
 ];
 
+const REQUEST_COLUMNS: &[Column] = &[
+    ("STEP", "/step"),
+    ("ATTEMPT", "/attempt"),
+    ("METHOD", "/method"),
+    ("REQUEST", "/to"),
+    ("ANSWER", "/answer"),
+    ("MS", "/duration_ms"),
+    ("OUT", "/bytes_out"),
+    ("IN", "/bytes_in"),
+    ("WHY", "/reason"),
+];
+
 pub(crate) async fn run(verb: Runs) -> Result<(), Failure> {
     match verb {
         Runs::List(flags) => list_runs(&flags).await,
@@ -103,7 +115,39 @@ fn describe(run: &Value) -> String {
     let facts: String = FACTS.into_iter().chain(rare).map(line).collect();
     let steps = run.get("steps").and_then(Value::as_array).into_iter().flatten();
     let steps: Vec<Value> = steps.cloned().map(summed_up).collect();
-    format!("{facts}\n{}", table(&steps, STEP_COLUMNS))
+    let requests: Vec<Value> = steps.iter().flat_map(requests_of).collect();
+    let steps = table(&steps, STEP_COLUMNS);
+    match requests.as_slice() {
+        [] => format!("{facts}\n{steps}"),
+        requests => format!("{facts}\n{steps}\n\n{}", table(requests, REQUEST_COLUMNS)),
+    }
+}
+
+/// The requests of a step's attempts, with where they belong.
+fn requests_of(step: &Value) -> Vec<Value> {
+    let attempts = step.get("attempts").and_then(Value::as_array).into_iter().flatten();
+    let of = |attempt: &Value| {
+        let requests = attempt.get("requests").and_then(Value::as_array).cloned().unwrap_or_default();
+        let number = attempt.get("number").cloned().unwrap_or_default();
+        let placed = move |mut request: Value| {
+            let to = format!("{}{}", cell(request.get("origin")), cell(request.get("path")));
+            let answer = request.get("status").filter(|status| !status.is_null()).or(request.get("error")).cloned();
+            if let Some(request) = request.as_object_mut() {
+                request.insert("attempt".to_owned(), number.clone());
+                request.insert("to".to_owned(), to.into());
+                request.insert("answer".to_owned(), answer.unwrap_or_default());
+            }
+            request
+        };
+        requests.into_iter().map(placed).collect::<Vec<_>>()
+    };
+    let named = |mut request: Value| {
+        if let Some(request) = request.as_object_mut() {
+            request.insert("step".to_owned(), step.get("name").cloned().unwrap_or_default());
+        }
+        request
+    };
+    attempts.flat_map(of).map(named).collect()
 }
 
 /// A step with how often it was tried, and the last error of one that is not done.

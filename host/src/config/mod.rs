@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 pub(crate) use layers::{Layers, Origin, load};
-pub(crate) use secret::resolve;
+pub(crate) use secret::{Reference, resolve};
 
 /// Every key with its default and what it means.
 pub(crate) const DEFAULT_FILE: &str = include_str!("default.toml");

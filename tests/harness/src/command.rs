@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 
+use crate::config::VARIABLES;
 use crate::files::binary;
 use crate::limits::COMMAND_MAX;
 use crate::poll::{Seen, until};
@@ -33,7 +34,7 @@ pub enum Reader {
 pub async fn command(args: &[String], url: &str, dir: &Path, reader: Reader) -> Result<Told> {
     let (out, err) = (dir.join("command.out"), dir.join("command.err"));
     let mut command = Command::new(binary()?);
-    command.args(args).current_dir(dir).env("STEPWELL_URL", url).stdin(Stdio::null());
+    command.envs(VARIABLES).args(args).current_dir(dir).env("STEPWELL_URL", url).stdin(Stdio::null());
     command.env_remove("STEPWELL_TOKEN").env_remove("STEPWELL_CONFIG").env_remove("CLERK_WEBHOOK_SIGNING_SECRET");
     match reader {
         Reader::Whole => command.stdout(File::create(&out)?),

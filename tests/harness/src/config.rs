@@ -5,6 +5,13 @@ use std::net::SocketAddr;
 /// The signing secret of both sources.
 pub const SECRET: &str = "whsec_c3RlcHdlbGwtdGVzdHMtc2lnbi13aXRoLXRoaXM=";
 
+/// Where hosts under test find it.
+const SECRET_VARIABLE: &str = "TEST_WEBHOOK_SECRET";
+
+/// The environment of hosts under test, and of commands about them.
+pub(crate) const VARIABLES: [(&str, &str); 3] =
+    [(SECRET_VARIABLE, SECRET), ("TEST_RESEND_KEY", "re_test"), ("TEST_STRIPE_KEY", "sk_test")];
+
 /// A configuration as text.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -17,7 +24,9 @@ impl Config {
     /// The sources `clerk` (`clerk/`) and `test` (`test/`); nothing is granted.
     pub fn new() -> Self {
         let source = |name: &str, kind: &str| {
-            format!("[sources.{name}]\nkind = \"{kind}\"\nprefix = \"{name}/\"\nsecrets = [\"{SECRET}\"]\n")
+            format!(
+                "[sources.{name}]\nkind = \"{kind}\"\nprefix = \"{name}/\"\nsecrets = [\"env:{SECRET_VARIABLE}\"]\n"
+            )
         };
         let sources = source("clerk", "clerk") + &source("test", "svix");
         Self { sources, grants: String::new(), more: String::new() }
@@ -57,15 +66,17 @@ struct Provider {
     key: &'static str,
 }
 
-const RESEND: Provider = Provider { path: "resend", base: "RESEND_BASE_URL", secret: "RESEND_API_KEY", key: "re_test" };
-const STRIPE: Provider = Provider { path: "stripe", base: "STRIPE_BASE_URL", secret: "STRIPE_API_KEY", key: "sk_test" };
+const RESEND: Provider =
+    Provider { path: "resend", base: "RESEND_BASE_URL", secret: "RESEND_API_KEY", key: "TEST_RESEND_KEY" };
+const STRIPE: Provider =
+    Provider { path: "stripe", base: "STRIPE_BASE_URL", secret: "STRIPE_API_KEY", key: "TEST_STRIPE_KEY" };
 
 impl Provider {
     fn grant(&self, plugin: &str, at: SocketAddr) -> String {
         let Self { path, base, secret, key } = self;
         format!(
             "[grants.{plugin}]\nhosts = [\"http://{at}\"]\nallow_private = true\n\
-             vars = {{ {base} = \"http://{at}/{path}\" }}\nsecrets = {{ {secret} = \"{key}\" }}\n"
+             vars = {{ {base} = \"http://{at}/{path}\" }}\nsecrets = {{ {secret} = \"env:{key}\" }}\n"
         )
     }
 }

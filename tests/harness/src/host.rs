@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::api::Api;
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, VARIABLES};
 use crate::disk::Disk;
 use crate::files::binary;
 use crate::home::Home;
@@ -28,6 +28,8 @@ pub struct Host {
     pub data_dir: Option<PathBuf>,
     /// Where webhooks come in; a free port if not said.
     pub listen: Option<SocketAddr>,
+    /// What is logged; the host's own choice if not said.
+    pub filter: Option<&'static str>,
     running: Option<Running>,
     advanced_ms: i64,
     /// A disk of its own that the data directory is on.
@@ -52,7 +54,7 @@ impl Host {
     /// A host that was not started yet.
     pub fn new(config: Config) -> Result<Self> {
         let home = Home::new()?;
-        Ok(Self { home, config, data_dir: None, listen: None, running: None, advanced_ms: 0, disk: None })
+        Ok(Self { home, config, data_dir: None, listen: None, filter: None, running: None, advanced_ms: 0, disk: None })
     }
 
     /// Starts it and waits until it takes events in.
@@ -96,6 +98,7 @@ impl Host {
             Some(disk) => disk.command(binary()?),
             None => Command::new(binary()?),
         };
+        command.envs(VARIABLES).envs(self.filter.map(|filter| ("STEPWELL_LOG", filter)));
         command.arg("serve").arg("--config").arg(&file);
         let listen = self.listen.map_or_else(|| "127.0.0.1:0".to_owned(), |listen| listen.to_string());
         command.args(["--listen", &listen, "--admin-listen", "127.0.0.1:0"]);

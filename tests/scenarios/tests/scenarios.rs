@@ -45,6 +45,7 @@ scenarios! {
     a_removed_component_starts_no_more_runs
     a_repeated_delivery_starts_nothing
     a_run_is_cancelled_while_it_sleeps
+    a_secret_in_the_configuration_is_refused
     a_sleep_survives_a_crash
     a_sleep_that_ended_while_the_host_was_down_wakes_at_the_start
     a_source_that_could_verify_nothing_is_not_called_fine

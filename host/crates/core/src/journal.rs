@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::hex;
 use crate::limits::{ERROR_DETAIL_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, STEP_NAME_BYTES_MAX};
+use crate::request::Request;
 use crate::{Digest, Json, Timestamp};
 
 /// One call of a run.
@@ -93,6 +94,17 @@ pub struct Attempt {
     pub ended_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<StepError>,
+    /// Its outbound requests in their order, those that were refused among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<Request>,
+    /// How many more there were than are remembered.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub requests_more: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde hands over")]
+const fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Why an attempt failed.

@@ -15,6 +15,7 @@ pub mod limits;
 pub mod manifest;
 pub mod name;
 pub mod registry;
+pub mod request;
 pub mod retry;
 pub mod run;
 pub mod time;

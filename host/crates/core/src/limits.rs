@@ -46,6 +46,16 @@ pub const TRIGGERS_MAX: usize = 20;
 pub const ASKS_MAX: usize = 64;
 /// The largest concurrency limit.
 pub const CONCURRENCY_MAX: u32 = 100_000;
+/// Outbound requests of one run that are remembered, of 150 bytes as a rule: 150 kB. The others are counted.
+pub const REQUESTS_MAX: usize = 1_000;
+/// A remembered request's method, bytes.
+pub const REQUEST_METHOD_BYTES_MAX: usize = 16;
+/// Its scheme, host and port, bytes: a name has 253.
+pub const REQUEST_ORIGIN_BYTES_MAX: usize = 280;
+/// Its path, bytes.
+pub const REQUEST_PATH_BYTES_MAX: usize = 256;
+/// Why it did not leave the host, bytes.
+pub const REQUEST_REASON_BYTES_MAX: usize = 256;
 /// An idempotency key, ASCII characters: Stripe takes 255, Resend 256, and `/2` or `/r1` may follow.
 pub const IDEMPOTENCY_KEY_MAX: usize = 200;
 /// A config value, bytes.

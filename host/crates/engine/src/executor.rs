@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use stepwell_core::execution::Attempted;
 use stepwell_core::id::Seed;
 use stepwell_core::journal::StepError;
+use stepwell_core::request::Request;
 use stepwell_core::{Digest, EventId, Json, PluginName, RunId, Timestamp, WorkflowId};
 
 /// Executes components.
@@ -92,6 +94,17 @@ pub trait Calls: Debug + Send + Sync {
 
     /// Before each outbound request of the attempt `token` leaves the host.
     async fn permit(&self, token: u64) -> Result<Permit, Stopped>;
+
+    /// Remembers a request of the attempt `token`, or how it ended; it is known by `number`. Where the attempt is over,
+    /// nothing is remembered.
+    async fn requested(&self, token: u64, number: u64, request: Request) {
+        let _ = (token, number, request);
+    }
+
+    /// Waits for something that is the host's own, and does not count towards the step's timeout.
+    async fn held(&self, until: BoxFuture<'_, ()>) {
+        until.await;
+    }
 
     /// `context.config`.
     async fn var(&self, name: String) -> Result<Option<String>, Stopped>;

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use stepwell_core::execution::{Attempted, Write};
 use stepwell_core::journal::StepError;
+use stepwell_core::request::Request;
 use stepwell_core::run::{Control, Wish};
 use stepwell_core::{Answer, Command, Entry, Execution, Json, Timestamp};
 use stepwell_store::{Change, Claimed, Element, Lease, Sequence, Verdict};
@@ -319,6 +321,16 @@ impl Calls for Session {
             self.shared.others_may_begin();
         }
         Ok(Permit { key })
+    }
+
+    async fn requested(&self, token: u64, number: u64, request: Request) {
+        // Where the run is over, the guest's next call is told.
+        let _ = self.perform(Command::Requested { token, number, request }).await;
+    }
+
+    async fn held(&self, until: BoxFuture<'_, ()>) {
+        let _held = self.deadline.hold();
+        until.await;
     }
 
     async fn var(&self, name: String) -> Result<Option<String>, Stopped> {

@@ -63,7 +63,8 @@ async fn check(State(allowed): State<AllowedHosts>, request: Request, next: Next
     problem(
         StatusCode::MISDIRECTED_REQUEST,
         "host_not_allowed",
-        "this listener answers to localhost and the configured names only",
+        "this listener answers to localhost and the names in host.admin_hosts alone: add the name there by which you \
+         reach it",
     )
 }
 

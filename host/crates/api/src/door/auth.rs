@@ -158,10 +158,15 @@ fn refuse_in_address(request: &Request) -> Result<(), Problem> {
     Err(Problem::bad("token_in_address", detail))
 }
 
-pub(super) async fn demand(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    if let Err(problem) = refuse_in_address(&request) {
-        return problem.into_response();
+/// Before anything looks at the address that might log it.
+pub(super) async fn no_token_in_address(request: Request, next: Next) -> Response {
+    match refuse_in_address(&request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
     }
+}
+
+pub(super) async fn demand(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let needed = match app.inner().table.needs(request.method(), request.extensions()) {
         Needs::Nothing => return next.run(request).await,
         Needs::Token => Scope::Read,

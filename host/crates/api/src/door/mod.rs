@@ -9,7 +9,7 @@ mod request_id;
 mod session;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -29,6 +29,7 @@ pub(crate) fn guard(router: Router, app: &App) -> Router {
     let router = router
         .layer(from_fn_with_state(app.clone(), auth::demand))
         .layer(CsrfLayer::new().with_rejection_response(cross_site))
+        .layer(from_fn(auth::no_token_in_address))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app.clone(), audit::note))
         .layer(from_fn_with_state(app.clone(), negotiate::as_page));

@@ -12,6 +12,7 @@ mod layout;
 mod login;
 mod parts;
 mod plugins;
+mod requests;
 mod run;
 mod runs;
 mod send;

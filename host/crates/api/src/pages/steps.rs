@@ -7,6 +7,7 @@ use stepwell_core::{Run, Timestamp};
 
 use super::axis::Axis;
 use super::parts::{chip, empty, exact};
+use super::requests;
 use super::{json, words};
 use crate::limits::STEPS_SHOWN_MAX;
 use crate::view::{At, StepStatus, StepView};
@@ -198,7 +199,7 @@ fn spoken(view: &Steps<'_>, step: &StepView) -> String {
 
 fn body(view: &Steps<'_>, step: &StepView) -> Markup {
     html! {
-        @if step.is_sleep() { (sleep(step)) } @else { (attempts(view, step)) }
+        @if step.is_sleep() { (sleep(step)) } @else { (attempts(view, step)) (requests::list(step)) }
         @if let Some(at) = step.retry_at.filter(|_| step.status == StepStatus::Retrying) {
             p class="muted" { "Next attempt at " (exact(at.0)) " UTC." }
         }

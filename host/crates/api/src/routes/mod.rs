@@ -27,6 +27,7 @@ pub(crate) fn api() -> Routes {
         .get("/api/v1/runs", READ, runs::list)
         .get("/api/v1/runs/{id}", READ, runs::one)
         .get("/api/v1/runs/{id}/journal", READ, runs::journal)
+        .get("/api/v1/runs/{id}/requests", READ, runs::requests)
         // Has the event's data as they are, unmasked.
         .get("/api/v1/runs/{id}/replay", OPERATE, runs::replay)
         .post("/api/v1/runs/{id}/cancel", OPERATE, runs::cancel)

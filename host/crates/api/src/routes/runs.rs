@@ -13,7 +13,7 @@ use crate::problem::Problem;
 use crate::query::{Id, Params};
 use crate::read::{self, RunQuery, Shown, shown_status};
 use crate::state::App;
-use crate::view::{self, EntryView, List, RunView, fitting, of_entry};
+use crate::view::{self, EntryView, List, RunRequest, RunView, fitting, of_entry};
 
 /// `GET runs`.
 pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<Body<List<RunView>>, Problem> {
@@ -52,6 +52,23 @@ pub(super) async fn journal(
     let end = skip.saturating_add(items.len());
     let next_cursor = (end < detail.journal.len() && end > 0).then(|| end.saturating_sub(1).to_string());
     let items = items.into_iter().map(|entry| EntryView::of(entry, status)).collect();
+    Ok(Body(List { items, next_cursor }))
+}
+
+/// `GET runs/{id}/requests`: what it asked of whom, in the order of its steps; the cursor is the place of the last one.
+pub(super) async fn requests(
+    State(app): State<App>,
+    Id(id): Id<RunId>,
+    mut params: Params,
+) -> Result<Body<List<RunRequest>>, Problem> {
+    let skip = params.parsed("cursor", str::parse::<usize>)?.map_or(0, |last| last.saturating_add(1));
+    let limit = params.limit()?;
+    params.done()?;
+    let (detail, _) = detail(&app, id).await?;
+    let mut left = RunRequest::all(&detail.journal).skip(skip);
+    let items: Vec<_> = left.by_ref().take(limit).collect();
+    let last = skip.saturating_add(items.len()).saturating_sub(1);
+    let next_cursor = left.next().map(|_| last.to_string());
     Ok(Body(List { items, next_cursor }))
 }
 

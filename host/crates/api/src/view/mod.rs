@@ -3,6 +3,7 @@
 mod access;
 mod event;
 mod plugin;
+mod request;
 mod run;
 mod size;
 mod step;
@@ -17,6 +18,7 @@ use crate::query::cursor_text;
 pub(crate) use access::{RecordJson, TokenJson};
 pub(crate) use event::EventView;
 pub(crate) use plugin::{Loaded, PluginJson, RejectionsJson, merged};
+pub(crate) use request::{RequestView, RunRequest};
 pub(crate) use run::{RunView, runs};
 pub(crate) use size::{fitting, of_entry};
 pub(crate) use step::{EntryView, StepStatus, StepView};

@@ -8,6 +8,9 @@ use stepwell_core::{Entry, Json};
 use crate::limits::{LIST_BYTES_MAX, LISTED_OUTPUT_BYTES_MAX};
 use crate::read::Shown;
 
+/// What a remembered request takes in an answer, as a rule.
+const REQUEST_BYTES: usize = 400;
+
 /// How many of the first rows fit, by their sizes.
 pub(crate) fn fitting(sizes: impl Iterator<Item = usize>) -> usize {
     let mut bytes = 0_usize;
@@ -35,7 +38,8 @@ pub(crate) fn of_entry(entry: &Entry) -> usize {
         EntryState::Failed { error, .. } => of_error(error),
         EntryState::Open { .. } | EntryState::Asleep { .. } | EntryState::Awake { .. } => 0,
     };
-    attempts.sum::<usize>() + own
+    let requests = entry.attempts().iter().map(|attempt| attempt.requests.len() * REQUEST_BYTES).sum::<usize>();
+    attempts.sum::<usize>() + own + requests
 }
 
 fn of_error(error: &StepError) -> usize {

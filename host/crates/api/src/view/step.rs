@@ -5,7 +5,7 @@ use stepwell_core::journal::{Attempt, CallKind, EntryState, OptionsHash, StepErr
 use stepwell_core::run::Status;
 use stepwell_core::{Entry, Json, Timestamp};
 
-use super::At;
+use super::{At, RequestView};
 
 /// Where a step stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -81,6 +81,10 @@ pub(crate) struct AttemptView {
     pub(crate) sent_at: Option<At>,
     pub(crate) ended_at: Option<At>,
     pub(crate) error: Option<StepError>,
+    /// Those that are remembered.
+    pub(crate) requests: Vec<RequestView>,
+    /// How many more there were.
+    pub(crate) requests_more: u32,
 }
 
 impl AttemptView {
@@ -91,6 +95,8 @@ impl AttemptView {
             sent_at: attempt.sent_at.map(At),
             ended_at: attempt.ended_at.map(At),
             error: attempt.error.clone(),
+            requests: attempt.requests.iter().map(RequestView::of).collect(),
+            requests_more: attempt.requests_more,
         }
     }
 }

@@ -18,7 +18,15 @@ pub fn entry(index: u32, kind: CallKind, name: &str, state: EntryState) -> Entry
 }
 
 pub fn attempt(number: u32, start: Timestamp, end: Option<Timestamp>, error: Option<StepError>) -> Attempt {
-    Attempt { number, started_at: start, sent_at: Some(start), ended_at: end, error }
+    Attempt {
+        number,
+        started_at: start,
+        sent_at: Some(start),
+        ended_at: end,
+        error,
+        requests: Vec::new(),
+        requests_more: 0,
+    }
 }
 
 pub fn after(at: Timestamp, by: i64) -> Timestamp {

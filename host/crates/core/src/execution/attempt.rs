@@ -1,10 +1,13 @@
 //! Attempts of a step: opened, let out, finished, retried.
 
+use std::collections::BTreeMap;
+
 use super::key::{key, nth};
 use super::options::StepOptions;
 use super::{Answer, Attempted, Execution, Open, Transition};
 use crate::journal::{Attempt, EntryState, StepError};
-use crate::limits::{OUTPUT_BYTES_MAX, RETRY_DELAY_MAX};
+use crate::limits::{OUTPUT_BYTES_MAX, REQUESTS_MAX, RETRY_DELAY_MAX};
+use crate::request::{Request, RequestOutcome};
 use crate::run::State;
 use crate::{Json, Timestamp};
 
@@ -19,7 +22,15 @@ impl Execution {
         let cut_short = attempts.last().is_some_and(|last| last.ended_at.is_none());
         if !cut_short {
             let number = attempts.last().map_or(1, |last| last.number.saturating_add(1));
-            attempts.push(Attempt { number, started_at: now, sent_at: None, ended_at: None, error: None });
+            attempts.push(Attempt {
+                number,
+                started_at: now,
+                sent_at: None,
+                ended_at: None,
+                error: None,
+                requests: Vec::new(),
+                requests_more: 0,
+            });
         }
         let number = attempts.last().map_or(1, |last| last.number);
         if let Some(entry) = self.entry_mut(index) {
@@ -28,7 +39,7 @@ impl Execution {
         self.tokens += 1;
         let token = self.tokens;
         let (policy, timeout) = (asked.policy, asked.timeout);
-        self.open = Some(Open { entry: index, number, token, policy, timeout, requests: 0 });
+        self.open = Some(Open { entry: index, number, token, policy, timeout, requests: 0, noted: BTreeMap::new() });
         let key = key(&self.run.workflow, self.run.id, &name);
         self.go_on(Answer::Execute(Attempted { number, key, token, timeout, step: name }))
     }
@@ -45,6 +56,37 @@ impl Execution {
         let key = nth(&key(&self.run.workflow, self.run.id, name), requests);
         let sent = self.mark_sent(index, now);
         if sent { self.keep(Answer::Send { key }) } else { self.go_on(Answer::Send { key }) }
+    }
+
+    /// Remembers a request, or how one ended that is known by this number. It is written together with what comes
+    /// next: for this alone nothing is.
+    pub(super) fn requested(&mut self, token: u64, number: u64, request: Request, now: Timestamp) -> Transition {
+        let remembered = self.remembered;
+        let Some(open) = self.open.as_mut().filter(|open| open.token == token) else {
+            return self.go_on(Answer::Continue);
+        };
+        let (index, known) = (open.entry, open.noted.get(&number).copied());
+        let Some(entry) = self.entry_mut(index) else { return self.go_on(Answer::Continue) };
+        let EntryState::Open { attempts, .. } = &mut entry.state else { return self.go_on(Answer::Continue) };
+        let Some(last) = attempts.last_mut() else { return self.go_on(Answer::Continue) };
+        match known.map(|place| last.requests.get_mut(place)) {
+            Some(Some(begun)) => begun.end(request.outcome, now),
+            Some(None) => {}
+            None if remembered >= REQUESTS_MAX => {
+                if request.outcome == RequestOutcome::Open || request.is_refused() {
+                    last.requests_more = last.requests_more.saturating_add(1);
+                }
+            }
+            None => {
+                let place = last.requests.len();
+                last.requests.push(request.begun(now));
+                self.remembered += 1;
+                if let Some(open) = self.open.as_mut() {
+                    open.noted.insert(number, place);
+                }
+            }
+        }
+        self.go_on(Answer::Continue)
     }
 
     fn mark_sent(&mut self, index: u32, now: Timestamp) -> bool {

@@ -18,6 +18,7 @@ pub use control::{cannot, merge, pending};
 pub use options::{OnUnknown, StepOptions};
 
 use crate::journal::{Call, Entry, StepError};
+use crate::request::Request;
 use crate::retry::Policy;
 use crate::run::{Asked, State};
 use crate::{Digest, Json, PluginName, Run, Timestamp};
@@ -39,6 +40,8 @@ pub struct Execution {
     unwritten: BTreeSet<u32>,
     /// Attempts opened so far: makes their tokens.
     tokens: u64,
+    /// Requests of the run that are remembered so far.
+    remembered: usize,
     /// A person has resumed it: an attempt of unknown outcome may be made again.
     resumed: bool,
     difference: Option<Difference>,
@@ -70,6 +73,8 @@ struct Open {
     policy: Policy,
     timeout: Duration,
     requests: u32,
+    /// Requests that are remembered: their numbers, and their places in the attempt.
+    noted: BTreeMap<u64, usize>,
 }
 
 /// What happened to a run. One value for each thing that can.
@@ -83,6 +88,8 @@ pub enum Command {
     Finish { token: u64, outcome: Result<Json, StepError> },
     /// The guest is about to send a request for an attempt.
     Send { token: u64 },
+    /// A request of the open attempt leaves, is refused, or has ended: it is known by this number.
+    Requested { token: u64, number: u64, request: Request },
     /// The guest sleeps for some time.
     Sleep { name: String, duration: Duration },
     /// The guest sleeps until a point in time.
@@ -168,7 +175,10 @@ pub struct Attempted {
 impl Execution {
     /// Takes a run and its journal, in order, into hand.
     pub fn new(run: Run, journal: Vec<Entry>) -> Self {
+        let attempts = journal.iter().flat_map(Entry::attempts);
+        let remembered = attempts.map(|attempt| attempt.requests.len()).sum();
         Self {
+            remembered,
             clock: run.logical_start,
             settings: run.asked.settings(),
             run,
@@ -231,6 +241,7 @@ impl Execution {
             Command::Step { name, options } => self.step(&name, &options, now),
             Command::Finish { token, outcome } => self.finish(token, outcome, now),
             Command::Send { token } => self.send(token, now),
+            Command::Requested { token, number, request } => self.requested(token, number, request, now),
             Command::Sleep { name, duration } => self.sleep(&name, duration, now),
             Command::SleepUntil { name, until } => self.sleep_until(&name, until, now),
             Command::ReadVar { name, value } => self.read_var(name, value),
@@ -336,5 +347,7 @@ impl Execution {
 
 #[cfg(test)]
 mod hard_cases;
+#[cfg(test)]
+mod requests;
 #[cfg(test)]
 mod tests;

@@ -155,6 +155,37 @@ async fn waiting_for_the_disk_does_not_count_towards_a_steps_timeout() {
 }
 
 #[tokio::test]
+async fn waiting_for_the_egress_rate_does_not_count_towards_a_steps_timeout() {
+    let (entered, turn) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (told, comes) = (Arc::clone(&entered), Arc::clone(&turn));
+    let executor = ScriptedExecutor::new().on("a", move |_, calls| {
+        let (told, comes) = (Arc::clone(&told), Arc::clone(&comes));
+        async move {
+            let options = r#"{"timeout":"10s","retries":{"attempts_max":1}}"#.to_owned();
+            let Slot::Execute(attempt) = calls.step("asks".into(), options).await? else {
+                return Ok(Ok(json("\"told\"")));
+            };
+            let turn = async {
+                told.add_permits(1);
+                comes.acquire().await.unwrap().forget();
+            };
+            calls.held(Box::pin(turn)).await;
+            let _ = calls.finish(attempt.token, Ok(json("1"))).await?;
+            Ok(Ok(json("\"in time\"")))
+        }
+    });
+    let bench = Bench::with(plugin("p", &[("a", &["e"])]), executor).await;
+    let run = bench.send("e").await[0];
+    patiently(entered.acquire()).await.unwrap().forget();
+    bench.clock.advance(Duration::from_secs(60));
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    turn.add_permits(1);
+    assert_eq!(bench.output(run).await, "\"in time\"");
+}
+
+#[tokio::test]
 async fn sleeping_runs_hold_no_slot_and_overdue_ones_end_together() {
     let executor = ScriptedExecutor::new().on("a", |_, calls| async move {
         calls.sleep("nap".into(), DAY).await?;

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, HeaderMap};
@@ -25,13 +26,26 @@ pub(crate) struct Egress {
     /// For grants that allow private addresses. Apart, so that no kept connection serves the others.
     inside: Client,
     pub(crate) rates: Rates,
+    /// Requests so far: each has its number.
+    numbers: AtomicU64,
     /// The host's own threads: a guest's connections are not to wait for guests.
     io: Handle,
 }
 
 impl Egress {
     pub(crate) fn new(io: Handle) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        Ok(Self { outside: client(false)?, inside: client(true)?, rates: Rates::default(), io })
+        Ok(Self {
+            outside: client(false)?,
+            inside: client(true)?,
+            rates: Rates::default(),
+            numbers: AtomicU64::new(0),
+            io,
+        })
+    }
+
+    /// A number that no other request of this process has.
+    pub(super) fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Sends one request. Dropping the future drops the request.

@@ -4,6 +4,7 @@
 mod address;
 mod client;
 mod grant;
+mod noted;
 mod origin;
 mod outbound;
 mod queue;

@@ -9,6 +9,7 @@ use reqwest::Url;
 use stepwell_core::{Manifest, PluginName};
 use stepwell_engine::executor::{Calls, Exit, Stopped};
 
+use super::noted::Noted;
 use super::request::{Checked, Code, Incoming, Outgoing, Refused};
 use super::secret::{self, Masks};
 use super::{Egress, EgressRate, Grants, Origin, Place};
@@ -41,9 +42,33 @@ impl Outbound {
         secret::placeholder(self.situation.seed(), name)
     }
 
-    /// Sends a request for the open attempt `token`, in its turn.
-    pub(crate) async fn send(&self, token: u64, outgoing: Outgoing, mut place: Place) -> Result<Incoming, Refused> {
+    /// Sends a request for the open attempt `token`, in its turn. The run remembers it, also one that is refused.
+    pub(crate) async fn send(&self, token: u64, outgoing: Outgoing, place: Place) -> Result<Incoming, Refused> {
         self.check_open(token)?;
+        let mut noted = Noted::of(&outgoing, self.egress.number());
+        let answer = match self.permitted(token, outgoing, place).await {
+            Ok((request, terms)) => {
+                self.note(token, &noted).await;
+                self.performed(request, terms).await
+            }
+            Err(refused) => Err(refused.before()),
+        };
+        noted.end(&answer);
+        self.note(token, &noted).await;
+        answer
+    }
+
+    async fn note(&self, token: u64, noted: &Noted) {
+        self.calls.requested(token, noted.number, noted.request.clone()).await;
+    }
+
+    async fn performed(&self, request: Checked, terms: Terms) -> Result<Incoming, Refused> {
+        let incoming = self.egress.perform(request, terms.allow_private).await?;
+        Ok(terms.mask(incoming))
+    }
+
+    /// The request once it may leave: asked for, granted, in its turn, and durable what it has seen.
+    async fn permitted(&self, token: u64, outgoing: Outgoing, mut place: Place) -> Result<(Checked, Terms), Refused> {
         let mut request = outgoing.check()?;
         if !self.asks_for(&request.origin).await {
             return Err(Code::Denied.because(format!(
@@ -54,15 +79,15 @@ impl Outbound {
         let terms = self.granted(&mut request)?;
         place.comes().await;
         if let Some(rate) = terms.rate {
-            self.egress.rates.turn(&request.origin, rate).await;
+            // Its turn is the operator's to give: the step's timeout stands still.
+            self.calls.held(Box::pin(self.egress.rates.turn(&request.origin, rate))).await;
         }
         // By wasi:http the step may have ended meanwhile and left its request behind.
         self.check_open(token)?;
         let permit = self.answer(self.calls.permit(token)).await;
         drop(place);
         add_key(&mut request.headers, &permit.key)?;
-        let incoming = self.egress.perform(request, terms.allow_private).await?;
-        Ok(terms.mask(incoming))
+        Ok((request, terms))
     }
 
     fn check_open(&self, token: u64) -> Result<(), Refused> {

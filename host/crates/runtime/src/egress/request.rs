@@ -48,6 +48,15 @@ impl Incoming {
 pub(crate) struct Refused {
     pub(crate) code: Code,
     pub(crate) message: String,
+    /// Whether it was refused before anything was sent.
+    pub(super) never_left: bool,
+}
+
+impl Refused {
+    /// Nothing was sent.
+    pub(super) fn before(self) -> Self {
+        Self { never_left: true, ..self }
+    }
 }
 
 /// The contract's codes.
@@ -84,7 +93,7 @@ impl Code {
     }
 
     pub(crate) fn because(self, message: impl Into<String>) -> Refused {
-        Refused { code: self, message: message.into() }
+        Refused { code: self, message: message.into(), never_left: matches!(self, Self::Denied) }
     }
 }
 

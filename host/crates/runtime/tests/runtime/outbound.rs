@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use stepwell_core::request::{Request, RequestOutcome};
 use stepwell_engine::executor::Exit;
 use stepwell_runtime::{Grant, GrantAll, Grants};
 
 use crate::support::server::{Server, header};
-use crate::support::{Bench, Play};
+use crate::support::{Bench, Play, Played};
 
 const SECRET: &str = "sk_live_abcdef123456";
 
@@ -218,4 +219,42 @@ async fn requests_beyond_the_rate_wait() {
     let begun = std::time::Instant::now();
     assert_eq!(output(&bench, "fetches_twice", &server.url).await, json!([200, 200]));
     assert!(begun.elapsed() >= std::time::Duration::from_millis(200));
+}
+
+/// What the journal remembers of requests: `GET http://… /path 200`.
+fn remembered(played: &Played) -> Vec<String> {
+    let attempts = played.journal.iter().flat_map(|entry| entry.attempts());
+    let told = |request: &Request| {
+        let outcome = match &request.outcome {
+            RequestOutcome::Open => "open".to_owned(),
+            RequestOutcome::Answered { status, .. } => status.to_string(),
+            RequestOutcome::Failed { code, reason } => format!("{code} {}", reason.as_deref().unwrap_or("-")),
+        };
+        format!("{} {}{} {outcome}", request.method, request.origin, request.path)
+    };
+    attempts.flat_map(|attempt| attempt.requests.iter().map(told).collect::<Vec<_>>()).collect()
+}
+
+#[tokio::test]
+async fn every_request_is_remembered_and_so_is_one_that_was_refused() {
+    let server = Server::echoing().await;
+    let bench = Bench::new(granted(&server.url, true));
+    let url = format!("{}/path?token={SECRET}", server.url);
+    let play = bench.play("fetches", json!({ "url": url })).await;
+    play.session.set_var("BASE_URL", &server.url);
+    let played = play.to_end(&bench.runtime).await;
+    let [sent] = &remembered(&played)[..] else { panic!("{:?}", played.journal) };
+    assert!(sent.ends_with(&format!(" {}/path 200", server.url)), "{sent}");
+    assert!(!format!("{:?}", played.journal[0].attempts()[0].requests).contains(SECRET));
+
+    let bench = Bench::new(Grants::default());
+    let played = self::play(&bench, "fetches", &server.url).await.to_end(&bench.runtime).await;
+    let [refused] = &remembered(&played)[..] else { panic!("{:?}", played.journal) };
+    assert!(refused.contains("/path denied the operator does not grant"), "{refused}");
+
+    let bench = Bench::new(granted("http://127.0.0.1:9", true));
+    let play = bench.play("fetches", json!({ "url": "http://127.0.0.1:9" })).await;
+    let played = play.to_end(&bench.runtime).await;
+    let [failed] = &remembered(&played)[..] else { panic!("{:?}", played.journal) };
+    assert!(failed.ends_with(" -"), "it left, so that no reason of ours is told: {failed}");
 }

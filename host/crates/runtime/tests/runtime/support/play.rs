@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use stepwell_core::execution::Attempted;
 use stepwell_core::journal::{Entry, StepError};
 use stepwell_core::registry::{Declared, Plugin};
+use stepwell_core::request::Request;
 use stepwell_core::run::State;
 use stepwell_core::{Answer, Command, Digest, Event, EventId, Execution, Json, Manifest, Run, Timestamp};
 use stepwell_engine::Executor;
@@ -218,6 +219,10 @@ impl Calls for Session {
             Answer::Send { key } => Ok(Permit { key }),
             other => panic!("{other:?}"),
         }
+    }
+
+    async fn requested(&self, token: u64, number: u64, request: Request) {
+        self.perform(Command::Requested { token, number, request }).ok();
     }
 
     async fn var(&self, name: String) -> Result<Option<String>, Stopped> {

@@ -36,7 +36,7 @@ pub(crate) enum Verb {
     /// Look at runs and act on them
     #[command(subcommand)]
     Runs(Runs),
-    /// Look at the loaded plugins
+    /// Look at the loaded plugins, take one out of service, sign components
     #[command(subcommand)]
     Plugins(Plugins),
     /// Try the webhook intake
@@ -123,6 +123,12 @@ pub(crate) struct Check {
     /// Replay this run of a host on it: the run's id, or enough of its beginning
     #[arg(long, value_name = "RUN")]
     pub(crate) against: Option<String>,
+    /// Configuration file with the trusted keys and pins [default: ./stepwell.toml if it is there]
+    #[arg(long, value_name = "FILE", env = "STEPWELL_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// A public key to verify the signature (FILE.sig) with, beside the trusted ones
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) remote: Remote,
 }
@@ -283,6 +289,48 @@ pub(crate) struct RunsList {
 pub(crate) enum Plugins {
     /// All plugins with their state
     List(ListFlags),
+    /// One plugin
+    Get(PluginNamed),
+    /// Take a plugin out of service whose file is gone
+    Unload(PluginUnload),
+    /// Make a key pair to sign plugins with: NAME.pem, which signs, and NAME.pub.pem, which hosts trust
+    Keygen(Keygen),
+    /// Sign components: each gets its signature beside it, as FILE.sig
+    Sign(Sign),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginNamed {
+    /// The plugin's name
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginUnload {
+    #[command(flatten)]
+    pub(crate) plugin: PluginNamed,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Keygen {
+    /// Where the two are written, without an ending
+    #[arg(default_value = "stepwell-signing")]
+    pub(crate) name: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sign {
+    /// The components
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The private key, in PEM
+    #[arg(long, value_name = "FILE", default_value = "stepwell-signing.pem")]
+    pub(crate) key: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

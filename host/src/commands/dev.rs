@@ -2,9 +2,10 @@
 //! change.
 
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
@@ -13,7 +14,7 @@ use stepwell_api::{ApiState, NavEntry};
 use stepwell_dev::builder::Builder;
 use stepwell_dev::emulators::{Emulators, Options, Service as EmulatorService, outbox_router};
 use stepwell_dev::watcher::{Rebuild, Timing, rebuild_on_change};
-use stepwell_runtime::{GrantAll, Grants};
+use stepwell_runtime::{GrantAll, Grants, Rules, Writers};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
@@ -24,7 +25,9 @@ use crate::commands::config::layers;
 use crate::commands::emulators::true_now;
 use crate::config::{self, Config, Origin};
 use crate::print::{coloured, say};
-use crate::service::{Plan, Service, from_config, look_at_addresses, no_more, stop_signal, with_secret};
+use crate::service::{
+    FolderSettings, Plan, Service, from_config, look_at_addresses, no_more, stop_signal, with_secret,
+};
 
 /// Where `dev` keeps what it makes, below the folder of the sources.
 const DEV_DIR: &str = ".stepwell";
@@ -111,6 +114,7 @@ async fn host(flags: &Dev, config: Config, dev_dir: &Path) -> Result<()> {
     };
     let emulators = emulated.as_ref().map(EmulatorService::emulators);
     let plan = Plan {
+        folder: folder(&config)?,
         config,
         grants,
         sources,
@@ -132,6 +136,26 @@ async fn host(flags: &Dev, config: Config, dev_dir: &Path) -> Result<()> {
         emulators.abort();
     }
     result
+}
+
+/// A folder of this very person's: what others could write to is taken with a warning, and a file that goes was
+/// meant to go.
+fn folder(config: &Config) -> Result<FolderSettings> {
+    let dir = config.plugins.dir.clone();
+    let mode = std::fs::metadata(&dir).map(|metadata| metadata.permissions().mode()).unwrap_or_default();
+    if mode & 0o022 != 0 {
+        say(&format!(
+            "warning: others may write to {}, and so have code executed here; `serve` would refuse it",
+            dir.display()
+        ));
+    }
+    let rules = Rules {
+        writers: Writers::Anybody,
+        removal_grace: Duration::from_secs(1),
+        all_may_go: true,
+        ..config.plugins.rules()?
+    };
+    Ok(FolderSettings { dir, rules })
 }
 
 /// The emulators, on the port that they had before: a run keeps the address that it once read for good.

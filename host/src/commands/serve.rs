@@ -14,7 +14,7 @@ use crate::clock::SystemClock;
 use crate::commands::config::layers;
 use crate::config::{self, Log};
 use crate::print::coloured;
-use crate::service::{Plan, Service, from_config, listed, no_more};
+use crate::service::{FolderSettings, Plan, Service, from_config, listed, no_more};
 
 pub(crate) async fn run(flags: Serve) -> Result<()> {
     let config = config::load(&layers(&flags.host), std::env::vars())?.config;
@@ -30,8 +30,18 @@ pub(crate) async fn run(flags: Serve) -> Result<()> {
         None => Arc::new(SystemClock),
     };
     let grants = listed(&config)?;
-    let plan =
-        Plan { config, grants, sources, reenters: false, timers, more: no_more, nav: Vec::new(), emulators: None };
+    let folder = FolderSettings { dir: config.plugins.dir.clone(), rules: config.plugins.rules()? };
+    let plan = Plan {
+        config,
+        grants,
+        folder,
+        sources,
+        reenters: false,
+        timers,
+        more: no_more,
+        nav: Vec::new(),
+        emulators: None,
+    };
     Service::start(plan).await?.run().await
 }
 

@@ -181,7 +181,7 @@ async fn compact(flags: &StoreCompact) -> Result<(), Failure> {
 }
 
 /// Asks whoever sits at a terminal; nobody else is asked.
-fn confirm(what: &str) -> Result<(), Failure> {
+pub(crate) fn confirm(what: &str) -> Result<(), Failure> {
     let (stdin, mut stderr) = (std::io::stdin(), std::io::stderr());
     if !(stdin.is_terminal() && stderr.is_terminal()) {
         return Err(Failure::Usage(anyhow!("{what} Nobody is there to be asked: say --yes")));

@@ -4,6 +4,7 @@
 
 mod bounds;
 mod layers;
+mod plugins;
 mod retention;
 mod secret;
 
@@ -25,7 +26,7 @@ pub(crate) const DEFAULT_FILE: &str = include_str!("default.toml");
 pub(crate) struct Config {
     pub(crate) host: Host,
     pub(crate) store: Store,
-    pub(crate) plugins: Plugins,
+    pub(crate) plugins: plugins::Plugins,
     #[serde(default)]
     pub(crate) sources: BTreeMap<String, Source>,
     #[serde(default)]
@@ -65,12 +66,6 @@ pub(crate) struct Store {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum StoreKind {
     Sled,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Plugins {
-    pub(crate) dir: PathBuf,
 }
 
 /// Who is let in at the admin listener.

@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 pub(crate) use grants::listed;
-pub(crate) use plugins::Folder;
+pub(crate) use plugins::{Folder, FolderSettings};
 pub(crate) use signal::stop_signal;
 pub(crate) use sources::{from_config, with_secret};
 
@@ -44,6 +44,7 @@ const STOP_MAX: Duration = Duration::from_secs(25);
 pub(crate) struct Plan {
     pub(crate) config: Config,
     pub(crate) grants: Grants,
+    pub(crate) folder: FolderSettings,
     pub(crate) sources: Vec<stepwell_ingress::Source>,
     /// Whether workflows are begun anew after each step.
     pub(crate) reenters: bool,
@@ -65,6 +66,7 @@ pub(crate) fn no_more(_: &ApiState, _: Option<&stepwell_dev::emulators::Emulator
 pub(crate) fn check(config: &Config) -> Result<()> {
     from_config(config)?.iter().try_for_each(stepwell_ingress::Source::check).context(SOURCES_WRONG)?;
     listed(config)?;
+    config.plugins.rules()?;
     admin::allowed_hosts(config)?;
     Ok(())
 }
@@ -123,7 +125,7 @@ impl Service {
         let (engine, handle) = Engine::start(ports, settings).await.context("the engine cannot start")?;
         let ingress =
             stepwell_ingress::State::new(handle.clone(), Arc::new(SystemClock), plan.sources).context(SOURCES_WRONG)?;
-        let folder = Folder::start(&plan.config.plugins.dir, &runtime, &store, &handle)?;
+        let folder = Folder::start(&plan.folder, &runtime, &store, &handle)?;
         let api = ApiState {
             store: Arc::clone(&store),
             handle: handle.clone(),

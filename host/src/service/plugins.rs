@@ -1,18 +1,19 @@
 //! The plugin folder wired to store, engine and API.
 
 use std::fmt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
-use stepwell_api::{Granted, PluginDirectory, PluginView};
+use stepwell_api::{Granted, PluginDirectory, PluginView, Unloading};
 use stepwell_core::manifest::Asks;
 use stepwell_core::{Digest, Manifest, PluginName};
 use stepwell_engine::{Clock, Handle};
 use stepwell_runtime::{
-    ComponentSource, Grants, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins, Runtime,
+    ComponentSource, FolderPorts, Grants, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins, Rules, Runtime,
+    UnloadError,
 };
 use stepwell_store::Store;
 use tokio::task::JoinHandle;
@@ -35,6 +36,13 @@ impl ComponentSource for FromStore {
     }
 }
 
+/// Which folder, and what is demanded of it.
+#[derive(Clone, Debug)]
+pub(crate) struct FolderSettings {
+    pub(crate) dir: PathBuf,
+    pub(crate) rules: Rules,
+}
+
 /// The watched folder.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -44,11 +52,17 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Starts to load and to watch. Fails where there is no such folder.
-    pub(crate) fn start(dir: &Path, runtime: &Arc<Runtime>, store: &Arc<dyn Store>, handle: &Handle) -> Result<Self> {
+    /// Starts to load and to watch. Fails where there is no such folder, or one that others may write to.
+    pub(crate) fn start(
+        settings: &FolderSettings,
+        runtime: &Arc<Runtime>,
+        store: &Arc<dyn Store>,
+        handle: &Handle,
+    ) -> Result<Self> {
         let sink = Arc::new(IntoService { store: Arc::clone(store), handle: handle.clone() });
         let clock: Arc<dyn Clock> = Arc::new(crate::clock::SystemClock);
-        let folder = PluginFolder::open(dir, Arc::clone(runtime), sink, clock)?;
+        let ports = FolderPorts { runtime: Arc::clone(runtime), sink, clock };
+        let folder = PluginFolder::open(&settings.dir, settings.rules.clone(), ports)?;
         let plugins = folder.plugins();
         let directory = Arc::new(Directory { plugins, runtime: Arc::clone(runtime), handle: handle.clone() });
         let stop = CancellationToken::new();
@@ -100,16 +114,17 @@ impl PluginSink for IntoService {
         Ok(())
     }
 
-    async fn gone(&self, name: &PluginName) {
+    async fn gone(&self, name: &PluginName, why: &str) {
         match self.handle.retire(name).await {
-            Ok(()) => info!(plugin = %name, "out of service: its file is gone"),
-            Err(error) => warn!(plugin = %name, %error, "could not be taken out of service"),
+            Ok(()) => warn!(plugin = %name, why, "out of service"),
+            Err(error) => warn!(plugin = %name, why, %error, "could not be taken out of service"),
         }
     }
 
-    async fn in_service(&self) -> Vec<PluginName> {
+    async fn in_service(&self) -> Vec<(PluginName, Digest)> {
         let registry = self.handle.registry();
-        registry.plugins().filter(|plugin| plugin.active).map(|plugin| plugin.name.clone()).collect()
+        let active = registry.plugins().filter(|plugin| plugin.active);
+        active.map(|plugin| (plugin.name.clone(), plugin.component)).collect()
     }
 }
 
@@ -126,7 +141,20 @@ impl fmt::Debug for Directory {
     }
 }
 
+#[async_trait]
 impl PluginDirectory for Directory {
+    fn trouble(&self) -> Option<String> {
+        self.plugins.trouble()
+    }
+
+    async fn unload(&self, name: &PluginName) -> Result<(), Unloading> {
+        self.plugins.unload(name.clone()).await.map_err(|error| match error {
+            UnloadError::NotLoaded(_) => Unloading::NotLoaded,
+            UnloadError::FileThere(_) => Unloading::FileThere(error.to_string()),
+            UnloadError::Stopping => Unloading::Stopping,
+        })
+    }
+
     fn plugins(&self) -> Vec<PluginView> {
         self.plugins.list().into_iter().map(|status| self.view(status)).collect()
     }
@@ -138,12 +166,14 @@ impl Directory {
             PluginState::Loading => stepwell_api::PluginState::Loading,
             PluginState::Ready => stepwell_api::PluginState::Ready,
             PluginState::Failed { reason } => stepwell_api::PluginState::Failed { reason },
+            PluginState::Missing { reason } => stepwell_api::PluginState::Missing { reason },
         };
         PluginView {
             granted: self.granted(&status.name).unwrap_or_default(),
             name: status.name,
             file: status.file.display().to_string(),
             digest: status.digest,
+            signed_by: status.signed_by,
             state,
             since: status.since,
         }

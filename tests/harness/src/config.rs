@@ -48,7 +48,9 @@ impl Config {
 
     /// The file's text.
     pub fn text(&self) -> String {
-        format!("{}{}{}", self.sources, self.grants, self.more)
+        // A file that is gone is gone at once, unless the script is about that.
+        let plugins = if self.more.contains("[plugins]") { "" } else { "[plugins]\nremoval_grace = \"0s\"\n" };
+        format!("{}{}{plugins}{}", self.sources, self.grants, self.more)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The directories of one host: plugins, data, configuration, log.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -14,7 +15,9 @@ impl Home {
     /// Empty ones.
     pub fn new() -> Result<Self> {
         let home = Self(tempfile::Builder::new().prefix("stepwell-").tempdir().context("no temporary directory")?);
+        // Whatever this person's umask lets others do.
         fs::create_dir(home.plugins()).context("the plugin folder")?;
+        fs::set_permissions(home.plugins(), Permissions::from_mode(0o755)).context("the plugin folder")?;
         Ok(home)
     }
 
@@ -38,6 +41,7 @@ impl Home {
     pub fn put_plugin(&self, name: &str, component: &Path) -> Result<()> {
         let aside = self.path().join(format!("{name}.part"));
         fs::copy(component, &aside).with_context(|| format!("{} cannot be copied", component.display()))?;
+        fs::set_permissions(&aside, Permissions::from_mode(0o644)).context("the component's mode")?;
         fs::rename(&aside, self.plugin(name)).with_context(|| format!("plugin {name} cannot be put"))
     }
 

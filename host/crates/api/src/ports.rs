@@ -4,13 +4,32 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::fs::File;
 
+use async_trait::async_trait;
 use serde::Serialize;
-use stepwell_core::{Digest, EventId, Json, Timestamp};
+use stepwell_core::{Digest, EventId, Json, PluginName, Timestamp};
 
 /// The plugin folder as the host sees it.
+#[async_trait]
 pub trait PluginDirectory: Debug + Send + Sync + 'static {
+    /// Why the folder cannot be read, if it cannot: everything then stays as it is.
+    fn trouble(&self) -> Option<String>;
+
+    /// Takes a plugin out of service whose file is gone.
+    async fn unload(&self, name: &PluginName) -> Result<(), Unloading>;
+
     /// Every file that is, or was, in the folder.
     fn plugins(&self) -> Vec<PluginView>;
+}
+
+/// Why a plugin was not taken out of service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unloading {
+    /// It is not in service.
+    NotLoaded,
+    /// Its file is in the folder: it would be loaded again. In words.
+    FileThere(String),
+    /// The host is stopping.
+    Stopping,
 }
 
 /// One plugin's file and what became of it.
@@ -21,6 +40,8 @@ pub struct PluginView {
     pub file: String,
     /// None until its bytes were read.
     pub digest: Option<Digest>,
+    /// The trusted key that it is signed with.
+    pub signed_by: Option<String>,
     pub state: PluginState,
     /// Since when it is in that state.
     pub since: Timestamp,
@@ -36,6 +57,8 @@ pub enum PluginState {
     Ready,
     /// It is not in service; an earlier component of its name may be.
     Failed { reason: String },
+    /// It is gone; its component is in service until the reason says.
+    Missing { reason: String },
 }
 
 /// What an operator lets a plugin reach. Names of secrets only, never their values.

@@ -21,5 +21,8 @@ pub use component::{
 };
 pub use egress::{BadOrigin, BadRate, EgressRate, Grant, GrantAll, Grants, Origin};
 pub use limits::Settings;
-pub use plugins::{FolderError, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins};
+pub use plugins::{
+    FolderError, FolderPorts, NotAKey, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins, PublicKey, Rules,
+    SigningKey, Trust, UnloadError, Untrusted, Writers,
+};
 pub use runtime::Runtime;

@@ -96,6 +96,10 @@ pub const UNKNOWN_IMPORTS_MAX: usize = 20;
 
 /// Files of the plugins folder that are looked at.
 pub const PLUGIN_FILES_MAX: usize = 1000;
+/// A signature's file, bytes: 64, or 89 in base64, with room for lines.
+pub const SIGNATURE_BYTES_MAX: usize = 1024;
+/// People who may wait for the folder to do something.
+pub const FOLDER_ASKS_MAX: usize = 16;
 /// How often the plugins folder is read even where nothing is reported.
 pub const FOLDER_POLL: Duration = Duration::from_secs(2);
 /// How long after a report the folder is read: a copy reports many times.

@@ -1,6 +1,7 @@
 //! The plugin folder.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
 use anyhow::{Context, Result};
 use stepwell_harness::guest;
@@ -47,6 +48,14 @@ pub(crate) fn with_stamp(component: &[u8], stamp: &str) -> Result<Vec<u8>> {
 /// `unplug NAME`
 pub(super) fn unplug(stage: &Stage, line: &mut Line) -> Result<()> {
     stage.host.home.remove_plugin(&line.word("a plugin's name")?)
+}
+
+/// `plugin-mode NAME|folder OCTAL`: who may write to it.
+pub(super) fn mode(stage: &Stage, line: &mut Line) -> Result<()> {
+    let (name, mode) = (line.word("a plugin's name, or folder")?, line.word("a mode")?);
+    let home = &stage.host.home;
+    let path = if name == "folder" { home.plugins() } else { home.plugin(&name) };
+    Ok(fs::set_permissions(path, Permissions::from_mode(u32::from_str_radix(&mode, 8)?))?)
 }
 
 /// `damaged-plugin NAME`: half of a component.

@@ -26,6 +26,9 @@ pub(super) async fn page(State(app): State<App>, frame: Frame, params: Params) -
         html! {
             div class="head" { h1 { "Plugins" } }
             div #plugins data-live {
+                @if let Some(trouble) = app.plugins.trouble() {
+                    div class="standing failed" { pre class="message" tabindex="0" { (trouble) } p { "Until then every plugin stays as it is." } }
+                }
                 @if plugins.is_empty() {
                     (empty("No plugins", html! { "Put a component (" code { "name.wasm" } ") into the plugin folder: it is loaded at once." }))
                 } @else { div class="cards" { @for plugin in &plugins { (card(plugin, app.now())) } } }
@@ -44,6 +47,7 @@ fn card(plugin: &Loaded<'_>, now: Timestamp) -> Markup {
             dl class="facts" {
                 @if let Some(file) = file { div { dt { "File" } dd { code { (file.file) } } } }
                 @if let Some(digest) = file.and_then(|file| file.digest) { div { dt { "Digest" } dd { code title=(digest) { (digest.short()) } } } }
+                @if let Some(key) = file.and_then(|file| file.signed_by.as_ref()) { div { dt { "Signed by" } dd { (key) } } }
                 @if let Some(since) = plugin.since() { div { dt { "Since" } dd { (ago(since.0, now)) } } }
                 @if let Some(toolchain) = plugin.registered.and_then(|plugin| plugin.manifest.toolchain.as_ref()) { div { dt { "Made with" } dd { (toolchain) } } }
             }

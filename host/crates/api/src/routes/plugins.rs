@@ -5,18 +5,35 @@ use axum::extract::State;
 use http::StatusCode;
 use stepwell_store::Page;
 
+use crate::ports::Unloading;
 use crate::problem::Problem;
 use crate::query::{Named, Params};
 use crate::state::App;
-use crate::view::{List, PluginJson, RejectionsJson, merged};
+use crate::view::{PluginJson, PluginsJson, RejectionsJson, merged};
 
 /// `GET plugins`: by name.
-pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<Body<List<PluginJson>>, Problem> {
+pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<Body<PluginsJson>, Problem> {
     let page = params.named_page()?;
     params.done()?;
     let registry = app.handle.registry();
     let (plugins, next_cursor) = page.cut(merged(app.plugins.plugins(), &registry), |plugin| plugin.name());
-    Ok(Body(List { items: plugins.iter().map(PluginJson::of).collect(), next_cursor }))
+    let items = plugins.iter().map(PluginJson::of).collect();
+    Ok(Body(PluginsJson { items, next_cursor, trouble: app.plugins.trouble() }))
+}
+
+/// `DELETE plugins/{name}`: takes a plugin out of service whose file is gone. Answers what it is then.
+pub(super) async fn unload(state: State<App>, Named(name): Named, params: Params) -> Result<Body<PluginJson>, Problem> {
+    let plugin = name.parse().map_err(|_| missing())?;
+    state.plugins.unload(&plugin).await.map_err(|error| match error {
+        Unloading::NotLoaded => missing(),
+        Unloading::FileThere(reason) => Problem::new(StatusCode::CONFLICT, "plugin_file_there", reason),
+        Unloading::Stopping => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the host is stopping"),
+    })?;
+    one(state, Named(name), params).await
+}
+
+fn missing() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "plugin_not_found", "there is no plugin of this name")
 }
 
 /// `GET plugins/{name}`.
@@ -29,7 +46,6 @@ pub(super) async fn one(
     let registry = app.handle.registry();
     let plugins = merged(app.plugins.plugins(), &registry);
     let plugin = plugins.iter().find(|plugin| plugin.name() == name);
-    let missing = || Problem::new(StatusCode::NOT_FOUND, "plugin_not_found", "there is no plugin of this name");
     plugin.map(|plugin| Body(PluginJson::of(plugin))).ok_or_else(missing)
 }
 

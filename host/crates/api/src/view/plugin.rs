@@ -38,19 +38,20 @@ impl Loaded<'_> {
         }
     }
 
-    /// `loading`, `ready`, `failed`, or `retired` once the file is gone.
+    /// `loading`, `ready`, `failed`, `missing` once the file is gone, and `retired` once it is out of service.
     pub(crate) fn state(&self) -> &'static str {
         match self.file.as_ref().map(|file| &file.state) {
             Some(PluginState::Loading) => "loading",
             Some(PluginState::Ready) => "ready",
             Some(PluginState::Failed { .. }) => "failed",
+            Some(PluginState::Missing { .. }) => "missing",
             None => "retired",
         }
     }
 
     pub(crate) fn reason(&self) -> Option<&str> {
         match self.file.as_ref().map(|file| &file.state) {
-            Some(PluginState::Failed { reason }) => Some(reason),
+            Some(PluginState::Failed { reason } | PluginState::Missing { reason }) => Some(reason),
             Some(PluginState::Loading | PluginState::Ready) | None => None,
         }
     }
@@ -68,8 +69,10 @@ pub(crate) struct PluginJson {
     file: Option<String>,
     /// Of the file's bytes.
     digest: Option<Digest>,
+    /// The trusted key that it is signed with.
+    signed_by: Option<String>,
     state: &'static str,
-    /// Why it failed.
+    /// Why it failed, or what becomes of it now that its file is gone.
     reason: Option<String>,
     since: Option<At>,
     /// The component whose workflows are in service.
@@ -90,6 +93,7 @@ impl PluginJson {
             name: plugin.name().to_owned(),
             file: plugin.file.as_ref().map(|file| file.file.clone()),
             digest: plugin.file.as_ref().and_then(|file| file.digest),
+            signed_by: plugin.file.as_ref().and_then(|file| file.signed_by.clone()),
             state: plugin.state(),
             reason: plugin.reason().map(str::to_owned),
             since: plugin.since(),
@@ -101,6 +105,15 @@ impl PluginJson {
             granted: plugin.file.as_ref().map(|file| file.granted.clone()),
         }
     }
+}
+
+/// Plugins by name, and the folder that they come from.
+#[derive(Debug, Serialize)]
+pub(crate) struct PluginsJson {
+    pub(crate) items: Vec<PluginJson>,
+    pub(crate) next_cursor: Option<String>,
+    /// Why the folder cannot be read, if it cannot.
+    pub(crate) trouble: Option<String>,
 }
 
 /// Rejected deliveries with their counts.

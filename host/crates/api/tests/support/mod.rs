@@ -75,7 +75,20 @@ pub fn plugins() -> [Plugin; 3] {
 #[derive(Debug)]
 pub struct Folder(pub Vec<PluginView>);
 
+#[async_trait::async_trait]
 impl PluginDirectory for Folder {
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
+    async fn unload(&self, name: &stepwell_core::PluginName) -> Result<(), Unloading> {
+        match name.as_str() {
+            "welcome-email" => Err(Unloading::FileThere("remove plugins/welcome-email.wasm first".to_owned())),
+            "gone" => Ok(()),
+            _ => Err(Unloading::NotLoaded),
+        }
+    }
+
     fn plugins(&self) -> Vec<PluginView> {
         self.0.clone()
     }
@@ -120,6 +133,7 @@ pub fn folder() -> Folder {
         name: name.to_owned(),
         file: format!("plugins/{name}.wasm"),
         digest: Some(Digest::of(name.as_bytes())),
+        signed_by: Some("release".to_owned()),
         state,
         since: ms(-3 * HOUR),
         granted: Granted {

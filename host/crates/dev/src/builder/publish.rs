@@ -1,8 +1,9 @@
 //! A built component into the plugins folder: whole or not at all, and only if it differs,
 //! since each new file makes the host load it. Must not delete a plugin.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::Published;
@@ -35,7 +36,7 @@ fn copy_if_changed(component: &Path, target: &Path) -> Result<Published, Publish
     };
     if !unchanged {
         let dir = target.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(dir).map_err(failed("make folder", dir))?;
+        DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(failed("make folder", dir))?;
         replace(&bytes, target, dir)?;
     }
     Ok(Published { path: target.to_owned(), changed: !unchanged })
@@ -57,7 +58,9 @@ fn replace(bytes: &[u8], target: &Path, dir: &Path) -> Result<(), PublishError> 
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    // Whatever the umask says: a host refuses what a group may write to.
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(bytes)?;
     file.sync_all()
 }

@@ -1,7 +1,7 @@
 //! The service that watches the folder: told of changes by the system, and looking by itself every two
 //! seconds, since not every file system tells.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -11,18 +11,21 @@ use std::time::Duration;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use stepwell_core::{Digest, PluginName};
 use stepwell_engine::clock::Clock;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
-use super::scan::{Found, Print, plugin_name, read, scan, stem};
-use super::{FolderError, PluginSink, PluginState, PluginStatus, Plugins};
+use super::known::{Known, Tried};
+use super::scan::{Content, Folder, Found, Identity, plugin_name, stem};
+use super::status::Ask;
+use super::{FolderError, PluginSink, PluginState, PluginStatus, Plugins, Rules, Writers};
 use crate::component::LoadError;
 use crate::limits::{FILE_STABLE, FOLDER_DEBOUNCE, FOLDER_POLL, REASON_BYTES_MAX};
 use crate::runtime::Runtime;
 use crate::text::harmless;
 
-/// How often a file that does not parse is read again before it has failed: it may be half-written.
+/// How often a file that does not parse, or whose signature is not its own, is read again before it has failed: it
+/// may be half-written, or one of the two still to come.
 const TRIES_MAX: u32 = 3;
 /// How often the folder is read until a start waits no longer for files that are never whole: 50 × 100 ms = 5 s.
 pub(super) const FIRST_TURNS_MAX: u32 = 50;
@@ -30,68 +33,47 @@ pub(super) const FIRST_TURNS_MAX: u32 = 50;
 /// The service. It owns the folder's state; others look through [`Plugins`].
 #[derive(Debug)]
 pub struct PluginFolder {
-    folder: PathBuf,
-    runtime: Arc<Runtime>,
-    sink: Arc<dyn PluginSink>,
-    clock: Arc<dyn Clock>,
-    plugins: Plugins,
-    known: BTreeMap<String, Known>,
+    pub(super) path: PathBuf,
+    pub(super) rules: Rules,
+    pub(super) ports: FolderPorts,
+    pub(super) plugins: Plugins,
+    asks: mpsc::Receiver<Ask>,
+    pub(super) known: BTreeMap<String, Known>,
+    /// In service from an earlier start, and their files not seen yet.
+    pub(super) former: BTreeMap<PluginName, Digest>,
+    /// Of the folder at the start.
+    pub(super) identity: Identity,
     /// Times that the folder was read; none once every file that was there at the start has been tried to its end.
-    first: Option<u32>,
+    pub(super) first: Option<u32>,
 }
 
-/// What is known of one file.
-#[derive(Debug, Default)]
-struct Known {
-    name: Option<PluginName>,
-    /// What was last tried.
-    print: Option<Print>,
-    tries: u32,
-    /// As what it was last seen while it was written to in its place.
-    seen: Option<Print>,
-    /// The component in service.
-    digest: Option<Digest>,
-    /// The sink refused it: tried again once something else has changed.
-    refused: bool,
-}
-
-/// How one try to load a file went.
-enum Tried {
-    Ready(Digest),
-    /// It may be half-written.
-    Again(String),
-    /// Somebody else stands in its way.
-    Refused(String),
-    Failed(String),
-}
-
-impl Known {
-    /// Whether the file that was taken before is being written to in its place: half old and half new it may be
-    /// a component too. A file renamed into its place is whole.
-    fn is_written_to(&self, print: Print) -> bool {
-        self.digest.is_some()
-            && self.seen != Some(print)
-            && self.print.is_some_and(|old| old.is_of_the_same_file(print))
-    }
+/// Whom the folder works with.
+#[derive(Clone, Debug)]
+pub struct FolderPorts {
+    pub runtime: Arc<Runtime>,
+    pub sink: Arc<dyn PluginSink>,
+    pub clock: Arc<dyn Clock>,
 }
 
 impl PluginFolder {
-    /// A folder that is there. Nothing is loaded before [`PluginFolder::run`].
-    pub fn open(
-        folder: &Path,
-        runtime: Arc<Runtime>,
-        sink: Arc<dyn PluginSink>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, FolderError> {
-        let folder = fs::canonicalize(folder).map_err(|source| match source.kind() {
+    /// A folder that is there and as the rules demand. Nothing is loaded before [`PluginFolder::run`].
+    pub fn open(folder: &Path, rules: Rules, ports: FolderPorts) -> Result<Self, FolderError> {
+        let unreadable = |path: &Path, source| FolderError::Unreadable { path: path.to_owned(), source };
+        let path = fs::canonicalize(folder).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => FolderError::Missing(folder.to_owned()),
-            _ => FolderError::Unreadable { path: folder.to_owned(), source },
+            _ => unreadable(folder, source),
         })?;
-        if !folder.is_dir() {
-            return Err(FolderError::NotAFolder(folder));
+        if !path.is_dir() {
+            return Err(FolderError::NotAFolder(path));
         }
-        fs::read_dir(&folder).map_err(|source| FolderError::Unreadable { path: folder.clone(), source })?;
-        Ok(Self { folder, runtime, sink, clock, plugins: Plugins::new(), known: BTreeMap::new(), first: Some(0) })
+        fs::read_dir(&path).map_err(|source| unreadable(&path, source))?;
+        // Without the rule first, so that what is refused by it is told apart.
+        Folder::open(&path, Writers::Anybody).map_err(|source| unreadable(&path, source))?;
+        let shared = |error: std::io::Error| FolderError::Shared { path: path.clone(), reason: error.to_string() };
+        let identity = Folder::open(&path, rules.writers).map_err(shared)?.identity;
+        let (plugins, asks) = Plugins::new();
+        let (known, former) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { path, rules, ports, plugins, asks, known, former, identity, first: Some(0) })
     }
 
     /// A view of the files' states.
@@ -113,6 +95,7 @@ impl PluginFolder {
             tokio::select! {
                 biased;
                 () = &mut shutdown => return,
+                Some(ask) = self.asks.recv() => self.answer(ask).await,
                 () = sleep_until(Instant::now() + pause) => {}
                 () = changed.notified() => sleep_until(Instant::now() + FOLDER_DEBOUNCE).await,
             }
@@ -122,67 +105,80 @@ impl PluginFolder {
     fn watch(&self, changed: Arc<Notify>) -> Option<RecommendedWatcher> {
         let on_event = move |_: notify::Result<notify::Event>| changed.notify_one();
         let watcher = notify::recommended_watcher(on_event).and_then(|mut watcher| {
-            watcher.watch(&self.folder, RecursiveMode::NonRecursive)?;
+            watcher.watch(&self.path, RecursiveMode::NonRecursive)?;
             Ok(watcher)
         });
         watcher.inspect_err(|error| warn!(%error, "the plugins folder is not watched, only read every 2 s")).ok()
     }
 
+    async fn answer(&mut self, ask: Ask) {
+        match ask {
+            Ask::Unload { name, reply } => {
+                // As the folder is now.
+                self.turn().await;
+                // Whoever asked may be gone.
+                let _ = reply.send(self.unload(&name).await);
+            }
+        }
+    }
+
     /// Reads the folder once and acts on it. Answers when to read it again.
     pub(super) async fn turn(&mut self) -> Duration {
-        let folder = self.folder.clone();
-        let found = match tokio::task::spawn_blocking(move || scan(&folder)).await {
-            Ok(Ok(found)) => found,
-            Ok(Err(error)) => {
-                warn!(folder = %self.folder.display(), %error, "the plugins folder cannot be read: all stays as it is");
-                return FOLDER_POLL;
-            }
-            Err(_) => return FOLDER_POLL,
-        };
-        let mut again = self.forget_missing(&found).await;
+        if self.first == Some(0) {
+            self.recall().await;
+        }
+        let Some((folder, found)) = self.scan().await else { return FOLDER_POLL };
+        let mut again = self.look_for_missing(&found, folder.identity).await;
         for file in found {
-            again |= self.update(file).await;
+            again |= self.update(&folder, file).await;
         }
         let unfinished = again || self.known.values().any(|known| known.tries > 0);
         if let Some(turns) = self.first {
             let over = !unfinished || turns >= FIRST_TURNS_MAX;
             self.first = (!over).then_some(turns + 1);
             if over {
-                self.forget_former().await;
+                self.miss_former();
                 self.plugins.scanned();
             }
         }
-        if unfinished { FILE_STABLE } else { FOLDER_POLL }
+        if unfinished { FILE_STABLE } else { self.missing_for(FOLDER_POLL) }
     }
 
-    /// Takes plugins out of service whose files are gone. Answers whether there were any.
-    async fn forget_missing(&mut self, found: &[Found]) -> bool {
-        let there: BTreeSet<&str> = found.iter().map(|found| found.file.as_str()).collect();
-        let missing: Vec<String> = self.known.keys().filter(|file| !there.contains(file.as_str())).cloned().collect();
-        for file in &missing {
-            let known = self.known.remove(file);
-            self.plugins.remove(file);
-            if let Some(name) = known.filter(|known| known.digest.is_some()).and_then(|known| known.name) {
-                info!(plugin = %name, "the plugin's file is gone");
-                self.sink.gone(&name).await;
+    /// What is in service from an earlier start. What is pinned otherwise now goes at once.
+    async fn recall(&mut self) {
+        for (name, digest) in self.ports.sink.in_service().await {
+            match self.rules.trust.check_pin(&name, digest) {
+                Ok(()) => {
+                    self.former.insert(name, digest);
+                }
+                Err(reason) => self.ports.sink.gone(&name, &reason.to_string()).await,
             }
         }
-        self.may_try_refused(!missing.is_empty())
     }
 
-    /// Plugins of an earlier start whose files went away meanwhile. A file that cannot be taken is there.
-    async fn forget_former(&self) {
-        let there: BTreeSet<_> = self.known.keys().filter_map(|file| plugin_name(file).ok()).collect();
-        for name in self.sink.in_service().await {
-            if !there.contains(&name) {
-                info!(plugin = %name, "the plugin's file is gone since the last start");
-                self.sink.gone(&name).await;
+    async fn scan(&self) -> Option<(Arc<Folder>, Vec<Found>)> {
+        let (path, writers) = (self.path.clone(), self.rules.writers);
+        let scanned = tokio::task::spawn_blocking(move || {
+            let folder = Folder::open(&path, writers)?;
+            let found = folder.scan()?;
+            Ok::<_, std::io::Error>((Arc::new(folder), found))
+        });
+        let (scanned, trouble) = match scanned.await {
+            Ok(Ok(scanned)) => (Some(scanned), None),
+            Ok(Err(error)) => (None, Some(format!("the plugins folder cannot be taken: {error}"))),
+            Err(_) => (None, Some("the plugins folder's reading was cut short".to_owned())),
+        };
+        if self.plugins.set_trouble(trouble.clone()) {
+            match trouble {
+                Some(trouble) => error!(folder = %self.path.display(), trouble, "all plugins stay as they are"),
+                None => info!(folder = %self.path.display(), "the plugins folder can be read again"),
             }
         }
+        scanned
     }
 
     /// Something has changed that others may have been refused for.
-    fn may_try_refused(&mut self, changed: bool) -> bool {
+    pub(super) fn may_try_refused(&mut self, changed: bool) -> bool {
         let mut any = false;
         for known in self.known.values_mut().filter(|known| changed && known.refused) {
             known.print = None;
@@ -193,16 +189,17 @@ impl PluginFolder {
     }
 
     /// Brings one file up to date. Answers whether the folder is to be read again soon.
-    async fn update(&mut self, found: Found) -> bool {
-        let (name, print) = match &found.plugin {
-            Ok((name, print)) => (name.clone(), *print),
-            Err(reason) => return self.skip(&found, reason.clone()),
-        };
-        if let Some(other) = self.other_of_name(&found.file, &name) {
-            return self.skip(&found, format!("{other} makes the same plugin's name, {name}"));
+    async fn update(&mut self, folder: &Arc<Folder>, found: Found) -> bool {
+        let name = plugin_name(&found.file).ok();
+        if let Some(other) = name.as_ref().and_then(|name| self.other_of_name(&found.file, name)) {
+            return self.skip(&found.file, format!("{other} makes the same plugin's name"));
         }
+        self.adopt(&found.file, name);
+        let (name, print) = match found.plugin {
+            Ok(plugin) => plugin,
+            Err(reason) => return self.skip(&found.file, reason),
+        };
         let known = self.known.entry(found.file.clone()).or_default();
-        known.name = Some(name.clone());
         if known.print == Some(print) && known.tries == 0 {
             return false;
         }
@@ -212,80 +209,131 @@ impl PluginFolder {
         }
         known.tries = if known.print == Some(print) { known.tries + 1 } else { 1 };
         known.print = Some(print);
-        self.tell(&found, PluginState::Loading);
-        let tried = self.load(&found.path, &name).await;
-        self.note(&found, tried)
+        self.tell(&found.file, PluginState::Loading);
+        let tried = self.load(folder, &found.file, &name).await;
+        self.note(&found.file, tried).await
+    }
+
+    /// A file of a plugin that is in service already: from an earlier start, or from a file of another name that
+    /// is gone.
+    fn adopt(&mut self, file: &str, name: Option<PluginName>) {
+        let Some(name) = name else { return };
+        let same = |(other, known): &(&String, &Known)| *other != file && known.name.as_ref() == Some(&name);
+        let left = self.known.iter().find(same).map(|(other, _)| other.clone());
+        let left = left.and_then(|other| {
+            self.plugins.remove(&other);
+            self.known.remove(&other)?.digest
+        });
+        let former = self.former.remove(&name).or(left);
+        let known = self.known.entry(file.to_owned()).or_default();
+        known.digest = known.digest.or(former);
+        known.name = Some(name);
     }
 
     /// The file is not looked into as it is; once it is another, it is tried anew.
-    fn skip(&mut self, found: &Found, reason: String) -> bool {
-        let known = self.known.entry(found.file.clone()).or_default();
+    fn skip(&mut self, file: &str, reason: String) -> bool {
+        let known = self.known.entry(file.to_owned()).or_default();
         (known.print, known.tries) = (None, 0);
-        self.tell(found, PluginState::Failed { reason });
+        self.tell(file, PluginState::Failed { reason });
         false
     }
 
+    /// Another file that is there and makes the same plugin's name.
     fn other_of_name(&self, file: &str, name: &PluginName) -> Option<String> {
-        let is_other = |(other, known): &(&String, &Known)| *other != file && known.name.as_ref() == Some(name);
+        let is_other = |(other, known): &(&String, &Known)| {
+            *other != file && known.name.as_ref() == Some(name) && known.missing_since.is_none()
+        };
         self.known.iter().find(is_other).map(|(file, _)| file.clone())
     }
 
-    async fn load(&self, path: &Path, name: &PluginName) -> Tried {
-        let path = path.to_owned();
-        let (bytes, _) = match tokio::task::spawn_blocking(move || read(&path)).await {
-            Ok(Ok(Some(read))) => read,
+    /// Reads once, and judges, compiles and keeps these very bytes.
+    async fn load(&self, folder: &Arc<Folder>, file: &str, name: &PluginName) -> Tried {
+        let (folder, file) = (Arc::clone(folder), file.to_owned());
+        let Content { bytes, signature } = match tokio::task::spawn_blocking(move || folder.read(&file)).await {
+            Ok(Ok(Some(content))) => content,
             Ok(Ok(None)) => return Tried::Again("it is being written".to_owned()),
-            Ok(Err(error)) => return Tried::Failed(format!("it cannot be read: {error}")),
+            Ok(Err(reason)) => return Tried::Failed(reason),
             Err(error) => return Tried::Failed(error.to_string()),
         };
-        let (digest, manifest) = match self.runtime.load(bytes.clone()).await {
+        let signed_by = match self.rules.trust.check(name, &bytes, signature.as_deref()) {
+            Ok(key) => key.map(str::to_owned),
+            Err(reason) => return Tried::Untrusted { digest: Digest::of(&bytes), reason: reason.to_string() },
+        };
+        let (digest, manifest) = match self.ports.runtime.load(bytes.clone()).await {
             Ok(loaded) => loaded,
             Err(error @ LoadError::Malformed(_)) => return Tried::Again(error.to_string()),
             Err(error) => return Tried::Failed(error.to_string()),
         };
-        match self.sink.arrived(name, digest, bytes, &manifest).await {
-            Ok(()) => Tried::Ready(digest),
+        match self.ports.sink.arrived(name, digest, bytes, &manifest).await {
+            Ok(()) => Tried::Ready { digest, signed_by },
             Err(reason) => Tried::Refused(reason),
         }
     }
 
     /// Notes how a try went. Answers whether the folder is to be read again soon.
-    fn note(&mut self, found: &Found, tried: Tried) -> bool {
-        let Some(known) = self.known.get_mut(&found.file) else { return false };
+    async fn note(&mut self, file: &str, tried: Tried) -> bool {
+        let Some(known) = self.known.get_mut(file) else { return false };
         let last = known.tries >= TRIES_MAX;
         let reason = match tried {
-            Tried::Ready(digest) => {
+            Tried::Ready { digest, signed_by } => {
                 let changed = known.digest.replace(digest) != Some(digest);
+                known.signed_by = signed_by;
                 known.tries = 0;
-                info!(file = %found.file, %digest, "the plugin is in service");
-                self.tell(found, PluginState::Ready);
+                info!(file, %digest, "the plugin is in service");
+                self.tell(file, PluginState::Ready);
                 return self.may_try_refused(changed);
             }
-            Tried::Again(_) if !last => return true,
+            Tried::Again(_) | Tried::Untrusted { .. } if !last => return true,
             Tried::Refused(reason) => {
                 known.refused = true;
                 reason
             }
+            Tried::Untrusted { digest, reason } => {
+                known.tries = 0;
+                self.distrust(file, digest, &reason).await;
+                reason
+            }
             Tried::Again(reason) | Tried::Failed(reason) => reason,
         };
-        known.tries = 0;
-        warn!(file = %found.file, reason, "the plugin cannot be put into service");
-        self.tell(found, PluginState::Failed { reason });
+        if let Some(known) = self.known.get_mut(file) {
+            known.tries = 0;
+        }
+        warn!(file, reason, "the plugin cannot be put into service");
+        self.tell(file, PluginState::Failed { reason });
         false
     }
 
+    /// What is not trusted stays out, and what it would have replaced stays in service. Unless, at a start, it is
+    /// what is in service: then its key or its pin was withdrawn since.
+    async fn distrust(&mut self, file: &str, digest: Digest, reason: &str) {
+        let Some(known) = self.known.get_mut(file) else { return };
+        if self.first.is_none() || known.digest != Some(digest) {
+            return;
+        }
+        known.digest = None;
+        if let Some(name) = known.name.clone() {
+            self.ports.sink.gone(&name, reason).await;
+        }
+    }
+
     /// Shows a state. Reasons may have text of the component in them.
-    fn tell(&self, found: &Found, state: PluginState) {
+    pub(super) fn tell(&self, file: &str, state: PluginState) {
+        let harmless = |reason: String| harmless(&reason, REASON_BYTES_MAX);
         let state = match state {
-            PluginState::Failed { reason } => PluginState::Failed { reason: harmless(&reason, REASON_BYTES_MAX) },
+            PluginState::Failed { reason } => PluginState::Failed { reason: harmless(reason) },
+            PluginState::Missing { reason } => PluginState::Missing { reason: harmless(reason) },
             PluginState::Loading | PluginState::Ready => state,
         };
-        let known = self.known.get(&found.file);
-        let name = known
-            .and_then(|known| known.name.as_ref())
-            .map_or_else(|| stem(&found.file).to_owned(), ToString::to_string);
-        let digest = known.and_then(|known| known.digest);
-        let status = PluginStatus { name, file: found.path.clone(), digest, state, since: self.clock.now() };
-        self.plugins.put(&found.file, status);
+        let known = self.known.get(file);
+        let name = known.and_then(|known| known.name.as_ref());
+        let status = PluginStatus {
+            name: name.map_or_else(|| stem(file).to_owned(), ToString::to_string),
+            file: self.path.join(file),
+            digest: known.and_then(|known| known.digest),
+            signed_by: known.and_then(|known| known.signed_by.clone()),
+            state,
+            since: self.ports.clock.now(),
+        };
+        self.plugins.put(file, status);
     }
 }

@@ -4,8 +4,12 @@
 //! It must not know where components are stored, nor who is told of them: that is the [`PluginSink`].
 
 mod folder;
+mod known;
+mod missing;
+mod rules;
 mod scan;
 mod status;
+mod trust;
 
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -14,8 +18,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use stepwell_core::{Digest, Manifest, PluginName};
 
-pub use folder::PluginFolder;
-pub use status::{PluginState, PluginStatus, Plugins};
+pub use folder::{FolderPorts, PluginFolder};
+pub use rules::{Rules, Writers};
+pub use status::{PluginState, PluginStatus, Plugins, UnloadError};
+pub use trust::{NotAKey, PublicKey, SigningKey, Trust, Untrusted};
 
 /// Who is told of plugins.
 #[async_trait]
@@ -25,11 +31,11 @@ pub trait PluginSink: Debug + Send + Sync + 'static {
     async fn arrived(&self, name: &PluginName, digest: Digest, bytes: Bytes, manifest: &Manifest)
     -> Result<(), String>;
 
-    /// The plugin's file is gone: it starts no new runs.
-    async fn gone(&self, name: &PluginName);
+    /// The plugin goes out of service: it starts no new runs. `why` is for a person.
+    async fn gone(&self, name: &PluginName, why: &str);
 
-    /// The plugins in service from an earlier start: those without a file are gone.
-    async fn in_service(&self) -> Vec<PluginName> {
+    /// The plugins in service from an earlier start, with their components.
+    async fn in_service(&self) -> Vec<(PluginName, Digest)> {
         Vec::new()
     }
 }
@@ -44,6 +50,11 @@ pub enum FolderError {
     Missing(PathBuf),
     #[error("{0} is no folder: name the folder that has the components (*.wasm) in it with --plugins")]
     NotAFolder(PathBuf),
+    #[error(
+        "the plugins folder {path} is not safe: {reason}. Whoever writes there has code executed by this host; \
+         plugins.allow_other_writers = true takes that into account"
+    )]
+    Shared { path: PathBuf, reason: String },
     #[error("the plugins folder {path} cannot be read: {source}")]
     Unreadable { path: PathBuf, source: std::io::Error },
 }

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
-use stepwell_core::{Digest, Timestamp};
-use tokio::sync::watch;
+use stepwell_core::{Digest, PluginName, Timestamp};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::limits::FOLDER_ASKS_MAX;
 
 /// One file of the plugins folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -16,6 +18,8 @@ pub struct PluginStatus {
     pub file: PathBuf,
     /// The component in service, which after a failure is the one before.
     pub digest: Option<Digest>,
+    /// The name of the trusted key that the file is signed with.
+    pub signed_by: Option<String>,
     #[serde(flatten)]
     pub state: PluginState,
     /// Since when it is in this state.
@@ -32,6 +36,25 @@ pub enum PluginState {
     Ready,
     /// It is not in service as it is; an earlier component of its name goes on.
     Failed { reason: String },
+    /// Its file is gone, its component still in service; the reason says until when.
+    Missing { reason: String },
+}
+
+/// Why a plugin was not taken out of service.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnloadError {
+    #[error("there is no plugin {0} in service")]
+    NotLoaded(PluginName),
+    #[error("the plugin's file is in the folder and would be loaded again: remove {} first", .0.display())]
+    FileThere(PathBuf),
+    #[error("the host is stopping")]
+    Stopping,
+}
+
+/// What the folder is asked to do between two readings of it.
+#[derive(Debug)]
+pub(super) enum Ask {
+    Unload { name: PluginName, reply: oneshot::Sender<Result<(), UnloadError>> },
 }
 
 /// A view of the plugins folder. Cheap to clone.
@@ -41,12 +64,36 @@ pub struct Plugins(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     files: Mutex<BTreeMap<String, PluginStatus>>,
+    /// Why the folder cannot be read, if it cannot.
+    trouble: Mutex<Option<String>>,
+    asks: mpsc::Sender<Ask>,
     scanned: watch::Sender<bool>,
 }
 
 impl Plugins {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Inner { files: Mutex::default(), scanned: watch::Sender::new(false) }))
+    pub(super) fn new() -> (Self, mpsc::Receiver<Ask>) {
+        let (asks, asked) = mpsc::channel(FOLDER_ASKS_MAX);
+        let scanned = watch::Sender::new(false);
+        let inner = Inner { files: Mutex::default(), trouble: Mutex::default(), asks, scanned };
+        (Self(Arc::new(inner)), asked)
+    }
+
+    /// Why the folder cannot be read, if it cannot: everything then stays as it is.
+    pub fn trouble(&self) -> Option<String> {
+        self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Answers whether that is news.
+    pub(super) fn set_trouble(&self, trouble: Option<String>) -> bool {
+        let mut known = self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *known, trouble.clone()) != trouble
+    }
+
+    /// Takes a plugin out of service whose file is gone, now.
+    pub async fn unload(&self, name: PluginName) -> Result<(), UnloadError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.asks.send(Ask::Unload { name, reply }).await.map_err(|_| UnloadError::Stopping)?;
+        answer.await.unwrap_or(Err(UnloadError::Stopping))
     }
 
     fn files(&self) -> MutexGuard<'_, BTreeMap<String, PluginStatus>> {
@@ -76,7 +123,8 @@ impl Plugins {
     /// Puts a file's status in; one that is only repeated keeps its time.
     pub(super) fn put(&self, file: &str, status: PluginStatus) {
         let mut files = self.files();
-        if files.get(file).is_none_or(|old| (&old.state, old.digest) != (&status.state, status.digest)) {
+        let of = |status: &PluginStatus| (status.state.clone(), status.digest, status.signed_by.clone());
+        if files.get(file).is_none_or(|old| of(old) != of(&status)) {
             files.insert(file.to_owned(), status);
         }
     }

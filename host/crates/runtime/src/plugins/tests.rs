@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use stepwell_core::Timestamp;
 use stepwell_engine::clock::SimulatedClock;
@@ -16,7 +17,7 @@ use crate::{Grants, Runtime, Settings};
 #[derive(Debug, Default)]
 struct Told {
     lines: Mutex<Vec<String>>,
-    former: Vec<PluginName>,
+    former: Vec<(PluginName, Digest)>,
 }
 
 #[async_trait]
@@ -28,11 +29,11 @@ impl PluginSink for Told {
         Ok(())
     }
 
-    async fn gone(&self, name: &PluginName) {
+    async fn gone(&self, name: &PluginName, _: &str) {
         self.lines.lock().unwrap().push(format!("{name} gone"));
     }
 
-    async fn in_service(&self) -> Vec<PluginName> {
+    async fn in_service(&self) -> Vec<(PluginName, Digest)> {
         self.former.clone()
     }
 }
@@ -48,19 +49,41 @@ struct Bench {
     dir: TempDir,
     folder: PluginFolder,
     told: Arc<Told>,
+    clock: Arc<SimulatedClock>,
 }
 
 impl Bench {
     fn new(former: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join("plugins")).unwrap();
-        let told =
-            Arc::new(Told { former: former.iter().map(|name| name.parse().unwrap()).collect(), ..Told::default() });
+        let former: Vec<_> = former.iter().map(|name| (*name, Digest::of(name.as_bytes()))).collect();
+        Self::with(tempfile::tempdir().unwrap(), &former, Rules::default())
+    }
+
+    /// A host over this directory, in which an earlier one may have worked.
+    fn with(dir: TempDir, former: &[(&str, Digest)], rules: Rules) -> Self {
+        let _there_already = fs::create_dir(dir.path().join("plugins"));
+        let former = former.iter().map(|(name, digest)| (name.parse().unwrap(), *digest)).collect();
+        let told = Arc::new(Told { former, ..Told::default() });
         let settings = Settings { activations_max: 1, threads: 1, ..Settings::new(dir.path().join("code")) };
         let runtime = Arc::new(Runtime::start(settings, told.clone(), Grants::default()).unwrap());
         let clock = Arc::new(SimulatedClock::at(Timestamp::ZERO));
-        let folder = PluginFolder::open(&dir.path().join("plugins"), runtime, told.clone(), clock).unwrap();
-        Self { dir, folder, told }
+        let ports = FolderPorts { runtime, sink: told.clone(), clock: clock.clone() };
+        let folder = PluginFolder::open(&dir.path().join("plugins"), rules, ports).unwrap();
+        Self { dir, folder, told, clock }
+    }
+
+    /// Lets a time pass, then reads the folder as often as it takes to try a file to its end.
+    async fn after(&mut self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+        for _ in 0..5 {
+            self.folder.turn().await;
+        }
+    }
+
+    fn reason(&self, name: &str) -> String {
+        match self.state(name) {
+            PluginState::Failed { reason } | PluginState::Missing { reason } => reason,
+            PluginState::Loading | PluginState::Ready => String::new(),
+        }
     }
 
     fn plugins(&self) -> &Path {
@@ -169,7 +192,14 @@ async fn a_file_that_comes_back_as_it_was_is_shown_as_ready_again() {
 async fn a_file_that_cannot_be_taken_at_the_start_is_not_gone() {
     let mut bench = Bench::new(&["broken", "absent"]);
     std::os::unix::fs::symlink("/etc/hostname", bench.path("broken.wasm")).unwrap();
-    bench.folder.turn().await;
+    bench.after(0).await;
+    assert!(bench.told().is_empty() && bench.reason("broken").contains("link"), "{:?}", bench.told());
+    assert!(
+        bench.reason("absent").contains("goes out of service at 1970-01-01T00:00:30"),
+        "{}",
+        bench.reason("absent")
+    );
+    bench.after(30).await;
     assert_eq!(bench.told(), ["absent gone"]);
 }
 
@@ -182,4 +212,195 @@ async fn a_start_does_not_wait_for_ever_for_a_file_that_is_never_whole() {
         bench.folder.turn().await;
     }
     assert!(bench.is_scanned());
+}
+
+fn key(n: u8) -> SigningKey {
+    SigningKey::of_seed([n; 32]).unwrap()
+}
+
+fn signed_rules(keys: &[u8]) -> Rules {
+    let keys = keys.iter().map(|n| (format!("key-{n}"), key(*n).public().unwrap())).collect();
+    Rules { trust: Trust { require_signature: true, keys, ..Trust::default() }, ..Rules::default() }
+}
+
+#[tokio::test]
+async fn what_is_not_signed_by_a_trusted_key_stays_out_and_the_version_in_service_stays_in() {
+    let mut bench = Bench::with(tempfile::tempdir().unwrap(), &[], signed_rules(&[1, 2]));
+    let (one, two, evil) = (component("one", ""), component("two", ""), component("evil", ""));
+    let put = |bench: &Bench, bytes: &[u8], signature: Option<Vec<u8>>| {
+        let _ = fs::remove_file(bench.path("a.wasm.sig"));
+        if let Some(signature) = signature {
+            fs::write(bench.path("a.wasm.sig"), signature).unwrap();
+        }
+        fs::write(bench.path("next"), bytes).unwrap();
+        fs::rename(bench.path("next"), bench.path("a.wasm")).unwrap();
+    };
+    put(&bench, &one, Some(key(1).sign(&one)));
+    bench.after(0).await;
+    assert_eq!(bench.folder.plugins().get("a").unwrap().signed_by.as_deref(), Some("key-1"));
+    let attacks: [(Option<Vec<u8>>, &str); 4] = [
+        (None, "it is not signed"),
+        (Some(key(9).sign(&evil)), "does not verify with any trusted key (key-1, key-2)"),
+        (Some(key(1).sign(&one)), "does not verify"),
+        (Some(vec![0; 63]), "63 bytes"),
+    ];
+    for (signature, expected) in attacks {
+        put(&bench, &evil, signature);
+        bench.after(0).await;
+        assert!(bench.reason("a").contains(expected), "{}", bench.reason("a"));
+        assert_eq!(bench.folder.plugins().get("a").unwrap().digest, Some(Digest::of(&one)), "{expected}");
+    }
+    // The other key, for rotation; its signature comes after the file.
+    put(&bench, &two, None);
+    bench.folder.turn().await;
+    fs::write(bench.path("a.wasm.sig"), key(2).sign(&two)).unwrap();
+    bench.after(0).await;
+    assert_eq!(bench.state("a"), PluginState::Ready);
+    assert_eq!(bench.told(), ["one ", "two "]);
+}
+
+#[tokio::test]
+async fn a_key_that_is_withdrawn_takes_what_it_signed_out_of_service_at_the_next_start() {
+    let one = component("one", "");
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("plugins")).unwrap();
+    fs::write(dir.path().join("plugins/a.wasm"), &one).unwrap();
+    fs::write(dir.path().join("plugins/a.wasm.sig"), key(1).sign(&one)).unwrap();
+    let mut bench = Bench::with(dir, &[("a", Digest::of(&one))], signed_rules(&[2]));
+    bench.after(0).await;
+    assert_eq!(bench.told(), ["a gone"]);
+    assert!(bench.is_scanned());
+    assert_eq!(bench.folder.plugins().get("a").unwrap().digest, None);
+}
+
+#[tokio::test]
+async fn an_older_file_with_a_good_signature_is_refused_by_its_pin() {
+    let (old, new) = (component("old", ""), component("new", ""));
+    let pins = std::collections::BTreeMap::from([("a".parse().unwrap(), vec![Digest::of(&new)])]);
+    let mut rules = signed_rules(&[1]);
+    rules.trust.pins = pins;
+    let mut bench = Bench::with(tempfile::tempdir().unwrap(), &[("a", Digest::of(&old))], rules);
+    fs::write(bench.path("a.wasm"), &new).unwrap();
+    fs::write(bench.path("a.wasm.sig"), key(1).sign(&new)).unwrap();
+    bench.after(0).await;
+    assert_eq!(bench.told(), ["a gone", "new "], "what is pinned otherwise goes at the start");
+    fs::write(bench.path("next"), &old).unwrap();
+    fs::rename(bench.path("next"), bench.path("a.wasm")).unwrap();
+    fs::write(bench.path("a.wasm.sig"), key(1).sign(&old)).unwrap();
+    bench.after(0).await;
+    let reason = bench.reason("a");
+    assert!([&old, &new].iter().all(|bytes| reason.contains(&Digest::of(bytes).to_string())), "{reason}");
+    assert_eq!(bench.told(), ["a gone", "new "]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_takes_its_plugin_out_after_a_grace_and_not_if_it_comes_back() {
+    let mut bench = Bench::new(&[]);
+    let bytes = component("a", "");
+    for file in ["a.wasm", "other.wasm"] {
+        fs::write(bench.path(file), &bytes).unwrap();
+    }
+    bench.after(0).await;
+    for _ in 0..1000 {
+        fs::remove_file(bench.path("a.wasm")).unwrap();
+        bench.folder.turn().await;
+        assert!(matches!(bench.state("a"), PluginState::Missing { .. }));
+        bench.clock.advance(Duration::from_secs(29));
+        fs::write(bench.path("a.wasm"), &bytes).unwrap();
+        bench.folder.turn().await;
+        assert_eq!(bench.state("a"), PluginState::Ready);
+    }
+    assert!(!bench.told().contains(&"a gone".to_owned()));
+    fs::remove_file(bench.path("a.wasm")).unwrap();
+    bench.after(0).await;
+    bench.after(29).await;
+    assert!(!bench.told().contains(&"a gone".to_owned()));
+    bench.after(1).await;
+    assert_eq!(bench.told().last().unwrap(), "a gone");
+    assert!(bench.folder.plugins().get("a").is_none());
+}
+
+/// What happens to the folder, and what is said of it.
+type Misfortune<'a> = (&'a str, &'a dyn Fn(&Bench), &'a str);
+
+#[tokio::test]
+async fn a_folder_that_is_emptied_replaced_or_unreadable_takes_nothing_out_of_service() {
+    let misfortunes: [Misfortune<'_>; 4] = [
+        (
+            "emptied",
+            &|bench| ["a", "b"].iter().for_each(|f| fs::remove_file(bench.path(&format!("{f}.wasm"))).unwrap()),
+            "all stay in service",
+        ),
+        (
+            "replaced by an empty one",
+            &|bench| {
+                fs::rename(bench.dir.path().join("plugins"), bench.dir.path().join("old")).unwrap();
+                fs::create_dir(bench.dir.path().join("plugins")).unwrap();
+            },
+            "all stay in service",
+        ),
+        (
+            "replaced by one with less in it",
+            &|bench| {
+                fs::rename(bench.dir.path().join("plugins"), bench.dir.path().join("old")).unwrap();
+                fs::create_dir(bench.dir.path().join("plugins")).unwrap();
+                fs::copy(bench.dir.path().join("old/b.wasm"), bench.path("b.wasm")).unwrap();
+            },
+            "not the one that the host started with",
+        ),
+        ("gone", &|bench| fs::rename(bench.dir.path().join("plugins"), bench.dir.path().join("old")).unwrap(), ""),
+    ];
+    for (what, befall, said) in misfortunes {
+        let mut bench = Bench::new(&[]);
+        for file in ["a.wasm", "b.wasm"] {
+            fs::write(bench.path(file), component("x", file)).unwrap();
+        }
+        bench.after(0).await;
+        befall(&bench);
+        bench.after(0).await;
+        bench.after(100_000).await;
+        assert!(bench.told().iter().all(|line| !line.contains("gone")), "{what}: {:?}", bench.told());
+        assert!(bench.reason("a").contains(said), "{what}: {}", bench.reason("a"));
+        assert_eq!(bench.folder.plugins().trouble().is_some(), what == "gone");
+    }
+}
+
+#[tokio::test]
+async fn a_start_with_an_emptied_folder_keeps_what_was_in_service_until_a_person_takes_it_out() {
+    let mut bench = Bench::new(&["a", "b"]);
+    bench.after(0).await;
+    bench.after(100_000).await;
+    assert!(bench.is_scanned() && bench.told().is_empty(), "{:?}", bench.told());
+    let (a, c) = ("a".parse().unwrap(), "c".parse().unwrap());
+    assert!(bench.reason("a").contains("stepwell plugins unload a"), "{}", bench.reason("a"));
+    assert_eq!(bench.folder.unload(&a).await, Ok(()));
+    assert_eq!(bench.folder.unload(&c).await, Err(UnloadError::NotLoaded(c)));
+    bench.after(100_000).await;
+    assert_eq!(bench.told(), ["a gone"]);
+    fs::write(bench.path("b.wasm"), component("b", "")).unwrap();
+    bench.after(0).await;
+    let b = "b".parse().unwrap();
+    assert!(matches!(bench.folder.unload(&b).await, Err(UnloadError::FileThere(_))));
+}
+
+#[tokio::test]
+async fn a_folder_that_others_may_write_to_since_is_left_alone_and_said() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("plugins");
+    fs::create_dir(&folder).unwrap();
+    let mode = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o755);
+    let mut bench = Bench::with(dir, &[], Rules { writers: Writers::Owner, ..Rules::default() });
+    mode(0o777);
+    fs::write(bench.path("a.wasm"), component("a", "")).unwrap();
+    bench.after(0).await;
+    assert!(bench.told().is_empty());
+    let trouble = bench.folder.plugins().trouble().unwrap();
+    assert!(trouble.contains("chmod go-w"), "{trouble}");
+    mode(0o755);
+    fs::set_permissions(bench.path("a.wasm"), fs::Permissions::from_mode(0o644)).unwrap();
+    bench.after(0).await;
+    assert_eq!(bench.told(), ["a "]);
+    assert_eq!(bench.folder.plugins().trouble(), None);
 }

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use stepwell_core::{Digest, Manifest, PluginName, Timestamp};
 use stepwell_engine::clock::SimulatedClock;
 use stepwell_runtime::{
-    FolderError, Grants, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins, Runtime, Settings,
+    FolderError, FolderPorts, Grants, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins, Rules, Runtime,
+    Settings,
 };
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -46,13 +47,13 @@ impl PluginSink for Record {
         Ok(())
     }
 
-    async fn gone(&self, name: &PluginName) {
+    async fn gone(&self, name: &PluginName, _: &str) {
         self.claimed.lock().unwrap().retain(|(_, by)| by != name);
         self.told.lock().unwrap().push(format!("{name} gone"));
     }
 
-    async fn in_service(&self) -> Vec<PluginName> {
-        self.former.clone()
+    async fn in_service(&self) -> Vec<(PluginName, Digest)> {
+        self.former.iter().map(|name| (name.clone(), Digest::of(name.as_str().as_bytes()))).collect()
     }
 }
 
@@ -98,6 +99,11 @@ fn reason(status: &PluginStatus) -> String {
     }
 }
 
+/// What goes, goes at once.
+fn at_once() -> Rules {
+    Rules { removal_grace: Duration::ZERO, all_may_go: true, ..Rules::default() }
+}
+
 /// A watched folder with these fixtures under these names.
 fn folder(files: &[(&str, &str)], former: &[&str]) -> Folder {
     let dir = tempfile::tempdir().unwrap();
@@ -110,7 +116,8 @@ fn folder(files: &[(&str, &str)], former: &[&str]) -> Folder {
     let former = former.iter().map(|name| name.parse().unwrap()).collect();
     let record = Arc::new(Record { former, ..Record::default() });
     let clock = Arc::new(SimulatedClock::at(Timestamp::from_millis(1)));
-    let service = PluginFolder::open(&dir.path().join("plugins"), runtime, record.clone(), clock).unwrap();
+    let ports = FolderPorts { runtime, sink: record.clone(), clock };
+    let service = PluginFolder::open(&dir.path().join("plugins"), at_once(), ports).unwrap();
     let plugins = service.plugins();
     Folder { dir, record, plugins, service: tokio::spawn(service.run(std::future::pending())) }
 }
@@ -120,7 +127,14 @@ async fn what_is_there_at_the_start_is_in_service_and_what_is_gone_is_not() {
     let folder = folder(&[("three_steps.wasm", "three_steps"), ("other.wasm", "loops")], &["other", "long-gone"]);
     folder.plugins.ready().await;
     let states: Vec<_> = folder.plugins.list().into_iter().map(|status| (status.name, status.state)).collect();
-    assert_eq!(states, [("other".to_owned(), PluginState::Ready), ("three-steps".to_owned(), PluginState::Ready)]);
+    let ready = |name: &str| (name.to_owned(), PluginState::Ready);
+    assert_eq!(
+        states.iter().filter(|state| state.0 != "long-gone").cloned().collect::<Vec<_>>(),
+        [ready("other"), ready("three-steps")]
+    );
+    while folder.told().len() < 3 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(folder.told(), ["other: loops", "three-steps: three-steps", "long-gone gone"]);
     folder.service.abort();
 }
@@ -187,7 +201,8 @@ async fn a_folder_that_is_not_there_says_what_to_do() {
     let settings = Settings::new(dir.path().join("code"));
     let runtime = Arc::new(Runtime::start(settings, Arc::new(Shelf::default()), Grants::default()).unwrap());
     let clock = Arc::new(SimulatedClock::at(Timestamp::ZERO));
-    let opened = PluginFolder::open(&dir.path().join("none"), runtime, Arc::new(Record::default()), clock);
+    let ports = FolderPorts { runtime, sink: Arc::new(Record::default()), clock };
+    let opened = PluginFolder::open(&dir.path().join("none"), Rules::default(), ports);
     let error = opened.unwrap_err();
     assert!(matches!(error, FolderError::Missing(_)) && error.to_string().contains("mkdir -p"), "{error}");
 }

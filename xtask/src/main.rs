@@ -9,6 +9,7 @@ mod powercut;
 mod shell;
 mod sim;
 mod suite;
+mod swaps;
 mod tools;
 
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ enum Verb {
     Powercut(powercut::Cuts),
     /// Kill a store by kill -9 at changes of its files, and check what is left
     Kills(powercut::Kills),
+    /// Replace a plugin again and again under load, kill the host in between, and check every run
+    Swaps(swaps::Swaps),
     /// Damage files of a store, each kind in each way
     Flips(powercut::Count),
     /// Let writes and syncs of a store fail, fill its disk, freeze it
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Verb::Attacks(attacks) => Shell::new(false).and_then(|shell| attacks::run(&shell, &attacks)),
         Verb::Powercut(cuts) => Shell::new(false).and_then(|shell| powercut::cuts(&shell, cuts)),
         Verb::Kills(kills) => Shell::new(false).and_then(|shell| powercut::kills(&shell, kills)),
+        Verb::Swaps(swaps) => Shell::new(false).and_then(|shell| swaps::run(&shell, swaps)),
         Verb::Flips(flips) => Shell::new(false).and_then(|shell| powercut::flips(&shell, flips)),
         Verb::Faults(faults) => Shell::new(false).and_then(|shell| powercut::faults(&shell, faults)),
         Verb::Bench { arguments } => Shell::new(false).and_then(|shell| bench::run(&shell, &arguments)),

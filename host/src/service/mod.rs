@@ -8,6 +8,7 @@ mod grants;
 mod plugins;
 mod signal;
 mod sources;
+mod sweep;
 
 use std::path::PathBuf;
 use std::sync::Arc;

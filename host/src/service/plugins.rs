@@ -1,5 +1,6 @@
 //! The plugin folder wired to store, engine and API.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,9 +17,12 @@ use stepwell_runtime::{
     UnloadError,
 };
 use stepwell_store::Store;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+
+use super::sweep::Sweeper;
 
 /// Components out of the store, for runs that began on them.
 pub(crate) struct FromStore(pub(crate) Arc<dyn Store>);
@@ -49,6 +53,7 @@ pub(crate) struct Folder {
     directory: Arc<Directory>,
     stop: CancellationToken,
     watching: JoinHandle<()>,
+    sweeping: JoinHandle<()>,
 }
 
 impl Folder {
@@ -59,7 +64,9 @@ impl Folder {
         store: &Arc<dyn Store>,
         handle: &Handle,
     ) -> Result<Self> {
-        let sink = Arc::new(IntoService { store: Arc::clone(store), handle: handle.clone() });
+        let coming = Arc::new(Mutex::new(()));
+        let sink = IntoService { store: Arc::clone(store), handle: handle.clone(), coming: Arc::clone(&coming) };
+        let sink = Arc::new(sink);
         let clock: Arc<dyn Clock> = Arc::new(crate::clock::SystemClock);
         let ports = FolderPorts { runtime: Arc::clone(runtime), sink, clock };
         let folder = PluginFolder::open(&settings.dir, settings.rules.clone(), ports)?;
@@ -67,7 +74,15 @@ impl Folder {
         let directory = Arc::new(Directory { plugins, runtime: Arc::clone(runtime), handle: handle.clone() });
         let stop = CancellationToken::new();
         let watching = tokio::spawn(folder.run(stop.clone().cancelled_owned()));
-        Ok(Self { directory, stop, watching })
+        let sweeper = Sweeper {
+            store: Arc::clone(store),
+            handle: handle.clone(),
+            runtime: Arc::clone(runtime),
+            coming,
+            free: BTreeMap::new(),
+        };
+        let sweeping = tokio::spawn(sweeper.run(stop.clone()));
+        Ok(Self { directory, stop, watching, sweeping })
     }
 
     pub(crate) fn directory(&self) -> Arc<dyn PluginDirectory> {
@@ -83,6 +98,7 @@ impl Folder {
         self.stop.cancel();
         // A panic in it has been reported.
         let _ = self.watching.await;
+        let _ = self.sweeping.await;
     }
 }
 
@@ -90,6 +106,7 @@ impl Folder {
 struct IntoService {
     store: Arc<dyn Store>,
     handle: Handle,
+    coming: Arc<Mutex<()>>,
 }
 
 impl fmt::Debug for IntoService {
@@ -107,6 +124,7 @@ impl PluginSink for IntoService {
         bytes: Bytes,
         manifest: &Manifest,
     ) -> Result<(), String> {
+        let _coming = self.coming.lock().await;
         self.store.put_component(digest, &bytes).await.map_err(|error| error.to_string())?;
         let registered = self.handle.register(name.clone(), digest, manifest.clone()).await;
         registered.map_err(|error| error.to_string())?;

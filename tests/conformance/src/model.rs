@@ -310,6 +310,7 @@ impl<B: Backend> Pair<B> {
             self.same("run", reference.run(run).await.unwrap(), tested.run(run).await.unwrap());
         }
         self.same("counts", reference.counts().await.unwrap(), tested.counts().await.unwrap());
+        self.same("components", reference.components().await.unwrap(), tested.components().await.unwrap());
         let statuses = (0..self.chance.below(3)).filter_map(|_| self.chance.pick(&Status::ALL)).collect();
         let filter = RunFilter { statuses, ..RunFilter::default() };
         let limit = 1 + self.chance.below(30) as usize;
@@ -367,5 +368,6 @@ impl<B: Backend> Pair<B> {
         self.same("registry", reference.registry().await.unwrap(), tested.registry().await.unwrap());
         self.same("queues", reference.queues().await.unwrap(), tested.queues().await.unwrap());
         self.same("counts", reference.counts().await.unwrap(), tested.counts().await.unwrap());
+        self.same("components", reference.components().await.unwrap(), tested.components().await.unwrap());
     }
 }

@@ -12,11 +12,13 @@ mod chaos;
 mod checker;
 mod ledger;
 mod load;
+mod marked;
 
 pub use chaos::Chaos;
 pub use checker::{check_ended, check_events};
 pub use ledger::Ledger;
 pub use load::Load;
+pub use marked::Marked;
 
 /// What each event starts.
 pub const WORKFLOWS: [&str; 3] = ["welcome-email", "create-trial", "drip-check-in"];

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::{
-    Claimed, Counts, Cursor, Element, Error, EventFilter, Lease, Page, Pruned, Receipt, Retention, RunDetail,
-    RunFilter, Sequence, Store,
+    Claimed, Counts, Cursor, Element, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt, Retention,
+    RunDetail, RunFilter, Sequence, Store,
 };
 
 use crate::backend::block_on;
@@ -96,6 +96,14 @@ impl Store for SimStore {
     }
 
     async fn component(&self, _: Digest) -> Result<Option<Vec<u8>>, Error> {
+        Err(Error::Unavailable("components are not simulated".to_owned()))
+    }
+
+    async fn components(&self) -> Result<Vec<KeptComponent>, Error> {
+        self.read(|_, store| block_on(store.components())).await
+    }
+
+    async fn drop_component(&self, _: Digest) -> Result<bool, Error> {
         Err(Error::Unavailable("components are not simulated".to_owned()))
     }
 

@@ -81,6 +81,11 @@ impl Registry {
         Some(Declared { plugin, workflow: plugin.manifest.workflow(id)? })
     }
 
+    /// Whether a plugin in service has this component.
+    pub fn serves(&self, component: Digest) -> bool {
+        self.plugins.values().any(|plugin| plugin.active && plugin.component == component)
+    }
+
     /// What an event of this name starts.
     pub fn matching<'a>(&'a self, event: &'a str) -> impl Iterator<Item = Declared<'a>> {
         self.workflows().filter(move |declared| declared.workflow.matches(event))

@@ -88,6 +88,12 @@ impl Runtime {
         Ok((digest, loaded.manifest.clone()))
     }
 
+    /// Lets go of a component that no run needs and no plugin in service has: its code in memory and on disk. It
+    /// may come again.
+    pub fn forget(&self, component: Digest) {
+        self.components.forget(component);
+    }
+
     /// Puts other grants in force, for requests from now on.
     pub fn set_grants(&self, grants: Grants) {
         self.grants.store(Arc::new(grants));

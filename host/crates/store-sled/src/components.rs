@@ -1,5 +1,6 @@
 //! Components: one file each, named by the digest of its bytes, durable before anybody is told.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,30 @@ pub(crate) fn get(dir: &Path, digest: Digest) -> Result<Option<Vec<u8>>, Trouble
     };
     check(digest, &bytes)?;
     Ok(Some(bytes))
+}
+
+/// The components that are there, with their sizes.
+pub(crate) fn list(dir: &Path) -> Result<BTreeMap<Digest, u64>, Trouble> {
+    let failed = |error: io::Error| Trouble::io("the components", &error);
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let digest = name.to_str().and_then(|name| name.strip_suffix(".wasm")?.parse().ok());
+        if let Some(digest) = digest {
+            found.insert(digest, entry.metadata().map_err(failed)?.len());
+        }
+    }
+    Ok(found)
+}
+
+/// Lets go of a component. Answers whether it was there. Need not be durable: it may come back, and goes again.
+pub(crate) fn remove(dir: &Path, digest: Digest) -> Result<bool, Trouble> {
+    match fs::remove_file(path(dir, digest)) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Trouble::io(&format!("component {digest}"), &error)),
+    }
 }
 
 fn check(digest: Digest, bytes: &[u8]) -> Result<(), Trouble> {

@@ -2,7 +2,7 @@
 //! big-endian.
 
 use stepwell_core::run::Status;
-use stepwell_core::{Event, EventId, PluginName, Run, RunId, Timestamp, WorkflowId};
+use stepwell_core::{Digest, Event, EventId, PluginName, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::over_since;
 
 use crate::due::Due;
@@ -38,6 +38,8 @@ pub(crate) const RUNS_BY_STATUS: u8 = b'S';
 pub(crate) const OVER: u8 = b'T';
 /// Of events whose runs are going: when the last of those ended that are gone.
 pub(crate) const GONE: u8 = b'G';
+/// How many runs that are not over need a component, by its digest and their plugin.
+pub(crate) const HELD: u8 = b'H';
 /// Parts of values that are too large for one key, by its key and their place.
 const CHUNKS: u8 = b'C';
 
@@ -86,6 +88,10 @@ pub(crate) fn entries(run: RunId) -> Key {
 
 pub(crate) fn plugin(name: &PluginName) -> Key {
     key(PLUGINS, &[name.as_str().as_bytes()])
+}
+
+pub(crate) fn held(component: Digest, plugin: &PluginName) -> Key {
+    key(HELD, &[component.as_bytes(), plugin.as_str().as_bytes()])
 }
 
 /// None for an event that its sender gave no id.
@@ -214,6 +220,7 @@ pub(crate) fn describe(key: &[u8]) -> String {
         Some(&DELIVERIES) => Some("the record of a delivery".to_owned()),
         Some(&OVER) => id(10).map(|id| format!("the end of {}", RunId::from_bytes(id))),
         Some(&GONE) => id(1).map(|id| format!("the gone runs of event {}", EventId::from_bytes(id))),
+        Some(&HELD) => Some("how many runs need a component".to_owned()),
         Some(&CHUNKS) => return describe(key.get(1..).unwrap_or_default()),
         Some(_) | None => None,
     }

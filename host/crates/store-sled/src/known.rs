@@ -10,6 +10,7 @@ use crate::due::Queues;
 use crate::error::Trouble;
 use crate::keys;
 use crate::model::{CountsRow, MetaRow};
+use crate::needed::Needed;
 use crate::rows::{Source, decode};
 use crate::view::View;
 
@@ -20,6 +21,8 @@ pub(crate) struct Known {
     pub(crate) counts: CountsRow,
     pub(crate) registry: Registry,
     pub(crate) queues: Queues,
+    /// How many runs need each component.
+    pub(crate) needed: Needed,
     /// Runs that were changed since they were claimed, as they are stored, so that the next change need not read
     /// them: at most as many as are claimed.
     pub(crate) held: BTreeMap<RunId, Held>,
@@ -42,6 +45,7 @@ impl Known {
             counts: counts(rows)?,
             registry: registry(rows)?,
             queues: queues(rows)?,
+            needed: Needed::of(rows, &meta)?,
             held: BTreeMap::new(),
         })
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use stepwell_core::run::Status;
-use stepwell_core::{Digest, Event, EventId, RunId, Timestamp};
+use stepwell_core::{Digest, Event, EventId, PluginName, RunId, Timestamp};
 use stepwell_store::Counts;
 
 /// An event with the runs that it started.
@@ -36,6 +36,17 @@ pub(crate) struct MetaRow {
     /// The retention that it was looked at with, as the digest of its text.
     #[serde(default)]
     pub(crate) retention: Option<Digest>,
+    /// Whether the rows of components that runs need are there. A host that does not know them drops this.
+    #[serde(default)]
+    pub(crate) counts_held: bool,
+}
+
+/// How many runs that are not over need a component.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HeldRow {
+    pub(crate) component: Digest,
+    pub(crate) plugin: PluginName,
+    pub(crate) runs: u64,
 }
 
 /// Of an event: when the last of its runs ended that are gone.

@@ -9,8 +9,8 @@ use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, Wor
 use stepwell_log::SyncFile;
 use stepwell_store::limits::SUBMITS_WAITING_MAX;
 use stepwell_store::{
-    Claimed, Counts, Cursor, Element, Error, EventFilter, Lease, Page, Pruned, Receipt, Retention, RunDetail,
-    RunFilter, Sequence, Store,
+    Claimed, Counts, Cursor, Element, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt, Retention,
+    RunDetail, RunFilter, Sequence, Store,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,14 +18,14 @@ use crate::checkpoint::{Checkpointer, Checkpoints};
 use crate::commit::{Commits, Committer, Wake};
 use crate::dir::DataDir;
 use crate::error::{OpenError, PANICKED, Trouble};
-use crate::offline::{Held, held};
+use crate::offline::{self, Held};
 use crate::open::{self, Opened, Options};
 use crate::rows::Rows;
 use crate::shared::Shared;
 use crate::snapshot::Error as BackupError;
 use crate::view::View;
 use crate::writer::{ClaimAsk, Command, PruneAsk, Reply, Writer};
-use crate::{backup, components, keys, known, read};
+use crate::{backup, components, keys, known, needed, read};
 
 /// A store in one data directory. Dropped without [`Store::close`] it still makes durable what was
 /// submitted, and blocks the thread for that.
@@ -81,7 +81,7 @@ impl SledStore {
     /// Writes a backup of what is durable now into a file, with every component, and reads it again; commits go
     /// on meanwhile. Blocks, in proportion to all that is stored. The file is there whole or not at all.
     pub fn backup(&self, to: &Path) -> Result<Held, BackupError> {
-        self.standing(|view, frame| backup::write(to, view, frame, &self.shared.components)).map(held)
+        self.standing(|view, frame| backup::write(to, view, frame, &self.shared.components)).map(offline::held)
     }
 
     /// Gives `with` all that is durable as of one frame, while commits go on.
@@ -198,6 +198,28 @@ impl Store for SledStore {
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, Error> {
         self.blocking(move |shared| components::get(&shared.components, digest).map_err(|trouble| shared.note(trouble)))
             .await
+    }
+
+    async fn components(&self) -> Result<Vec<KeptComponent>, Error> {
+        self.blocking(|shared| {
+            let there = components::list(&shared.components).map_err(|trouble| shared.note(trouble))?;
+            let runs = shared.read(None, needed::stored)?;
+            Ok(needed::shown(&there, runs))
+        })
+        .await
+    }
+
+    async fn drop_component(&self, digest: Digest) -> Result<bool, Error> {
+        let free = self.ask(|reply| Command::IsFree { component: digest, reply }).await?;
+        let Some(sequence) = free else { return Ok(false) };
+        self.durable(sequence).await?;
+        self.blocking(move |shared| {
+            let _one_at_a_time = shared.writing_component.lock();
+            // A backup that is being made may be as of when the component was needed.
+            let _no_backup = shared.still.lock();
+            components::remove(&shared.components, digest).map_err(|trouble| shared.note(trouble))
+        })
+        .await
     }
 
     async fn registry(&self) -> Result<Registry, Error> {

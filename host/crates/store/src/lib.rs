@@ -17,7 +17,7 @@ use stepwell_core::{Digest, Entry, Event, EventId, Registry, Run, RunId, Timesta
 
 pub use element::{Change, Element, Ingested, Receipt, Sequence, Verdict};
 pub use error::Error;
-pub use read::{Counts, Cursor, EventFilter, Page, RunDetail, RunFilter};
+pub use read::{Counts, Cursor, EventFilter, KeptComponent, Page, RunDetail, RunFilter, held_by};
 pub use retention::{Keep, Pruned, Retention, over_since};
 pub use witness::{NoWitness, Suspect, Witness};
 
@@ -70,6 +70,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// A component's bytes, checked against their digest.
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, Error>;
+
+    /// Every component that is kept, or that a run which is not over needs, by its digest; once for each plugin
+    /// whose runs need it. Costs nothing for what is parked.
+    async fn components(&self) -> Result<Vec<KeptComponent>, Error>;
+
+    /// Lets go of a component's bytes, unless a run that is not over needs them or a plugin in service has
+    /// them; a run that ended must have done so durably. Answers whether they are gone. Whoever puts a component
+    /// and then a plugin that has it must not ask for this in between.
+    async fn drop_component(&self, digest: Digest) -> Result<bool, Error>;
 
     /// The registry as it stands.
     async fn registry(&self) -> Result<Registry, Error>;

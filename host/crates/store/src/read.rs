@@ -1,7 +1,7 @@
 //! What is read: filters, pages and cursors.
 
 use stepwell_core::run::Status;
-use stepwell_core::{Entry, Event, EventId, Run, WorkflowId};
+use stepwell_core::{Digest, Entry, Event, EventId, PluginName, Run, WorkflowId};
 
 /// A run with what belongs to it.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,4 +51,21 @@ pub struct Counts {
     /// For each status that has any, in the order of [`Status::ALL`]; stored state, so `running` means
     /// that the run has begun and is to go on.
     pub runs: Vec<(Status, u64)>,
+}
+
+/// A component with what needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptComponent {
+    pub digest: Digest,
+    /// The plugin whose runs those are; none where there are no runs.
+    pub plugin: Option<PluginName>,
+    /// Its size; none where runs need it and it is not there.
+    pub bytes: Option<u64>,
+    /// Runs that are not over and began on it, or would fall back to it.
+    pub runs: u64,
+}
+
+/// The component that a run needs, with its plugin; none once it is over.
+pub fn held_by(run: &Run) -> Option<(Digest, &PluginName)> {
+    (!run.status().is_end()).then(|| (run.component_or_fallback(), &run.plugin))
 }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::{
-    Claimed, Counts, Cursor, Element, Error, EventFilter, Lease, Page, Pruned, Receipt, Retention, RunDetail,
-    RunFilter, Sequence, Store,
+    Claimed, Counts, Cursor, Element, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt, Retention,
+    RunDetail, RunFilter, Sequence, Store,
 };
 use tokio::sync::watch;
 
@@ -212,6 +212,14 @@ impl<S: Store> Store for FaultStore<S> {
 
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, Error> {
         self.alive()?.component(digest).await
+    }
+
+    async fn components(&self) -> Result<Vec<KeptComponent>, Error> {
+        self.alive()?.components().await
+    }
+
+    async fn drop_component(&self, digest: Digest) -> Result<bool, Error> {
+        self.alive()?.drop_component(digest).await
     }
 
     async fn registry(&self) -> Result<Registry, Error> {

@@ -1,6 +1,7 @@
 //! One suite, run on every backend.
 
 mod claims;
+mod components;
 mod controls;
 mod durability;
 mod events;
@@ -91,6 +92,11 @@ on_every_backend! {
         counts_follow_every_change
         the_registry_is_kept
         components_are_kept;
+    components:
+        runs_that_need_a_component_are_counted_as_they_come_and_end
+        a_component_goes_once_nothing_needs_it_and_no_sooner
+        an_end_that_is_not_durable_yet_frees_nothing
+        a_component_that_is_lost_is_told_with_the_runs_that_need_it;
     durability:
         reads_see_durable_state_only
         a_verdict_comes_before_it_is_durable

@@ -91,3 +91,13 @@ fn flip(path: &Path, from: usize) -> Result<()> {
     bytes.iter_mut().skip(from).step_by(97).for_each(|byte| *byte ^= 0x5a);
     fs::write(path, bytes).with_context(|| path.display().to_string())
 }
+
+/// `lose-components`: every component that the host keeps, with the code that was made of it.
+pub(super) fn lose_components(stage: &Stage) -> Result<()> {
+    for folder in ["components", "compiled"] {
+        for entry in fs::read_dir(stage.host.data_dir().join(folder))? {
+            fs::remove_file(entry?.path())?;
+        }
+    }
+    Ok(())
+}

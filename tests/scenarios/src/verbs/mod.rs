@@ -48,6 +48,7 @@ pub(crate) async fn perform(stage: &mut Stage, mut line: Line) -> Result<()> {
         "cancel" => life::wish(stage, line, "cancel").await?,
         "disk" => breakage::disk(stage, line).await?,
         "data-dir" => breakage::data_dir(stage, line)?,
+        "lose-components" => breakage::lose_components(stage)?,
         "damage-file" => breakage::damage_file(stage, line)?,
         "damage-database" => breakage::damage_database(stage, line)?,
         "damage-log" => breakage::damage_log(stage)?,

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use stepwell_core::Timestamp;
 use stepwell_core::manifest::Asks;
 use stepwell_core::registry::Plugin;
+use stepwell_store::KeptComponent;
 
 use super::frame::Frame;
 use super::parts::{ago, chip, empty};
@@ -14,13 +15,14 @@ use crate::ports::Granted;
 use crate::problem::Problem;
 use crate::query::Params;
 use crate::state::App;
-use crate::view::{Loaded, merged};
+use crate::view::{Loaded, NeededJson, merged, needed};
 
 /// `GET /plugins`.
 pub(super) async fn page(State(app): State<App>, frame: Frame, params: Params) -> Result<Response, Problem> {
     params.done()?;
     let registry = app.handle.registry();
     let plugins = merged(app.plugins.plugins(), &registry);
+    let held = app.store.components().await?;
     Ok(frame.respond(
         "Plugins",
         html! {
@@ -31,13 +33,13 @@ pub(super) async fn page(State(app): State<App>, frame: Frame, params: Params) -
                 }
                 @if plugins.is_empty() {
                     (empty("No plugins", html! { "Put a component (" code { "name.wasm" } ") into the plugin folder: it is loaded at once." }))
-                } @else { div class="cards" { @for plugin in &plugins { (card(plugin, app.now())) } } }
+                } @else { div class="cards" { @for plugin in &plugins { (card(plugin, &held, app.now())) } } }
             }
         },
     ))
 }
 
-fn card(plugin: &Loaded<'_>, now: Timestamp) -> Markup {
+fn card(plugin: &Loaded<'_>, held: &[KeptComponent], now: Timestamp) -> Markup {
     let file = plugin.file.as_ref();
     let serving = plugin.registered.filter(|plugin| plugin.active);
     html! {
@@ -51,8 +53,30 @@ fn card(plugin: &Loaded<'_>, now: Timestamp) -> Markup {
                 @if let Some(since) = plugin.since() { div { dt { "Since" } dd { (ago(since.0, now)) } } }
                 @if let Some(toolchain) = plugin.registered.and_then(|plugin| plugin.manifest.toolchain.as_ref()) { div { dt { "Made with" } dd { (toolchain) } } }
             }
+            (runs(&needed(plugin, held)))
             @if let Some(serving) = serving { (workflows(serving)) }
             @if let Some(registered) = plugin.registered { (reach(&registered.manifest.asks, file.map(|file| &file.granted))) }
+        }
+    }
+}
+
+/// Which code its runs are on, where that is not the one in service alone.
+fn runs(needed: &[NeededJson]) -> Markup {
+    html! {
+        @if needed.iter().any(|needed| !needed.in_service || needed.lost) {
+            h3 { "Runs by component" }
+            ul class="rows" {
+                @for needed in needed {
+                    li {
+                        code title=(needed.component_digest) { (needed.component_digest.short()) }
+                        span {
+                            (needed.runs) @if needed.runs == 1 { " run" } @else { " runs" } " not over"
+                            @if needed.in_service { ", in service" }
+                            @if needed.lost { ", " b class="wrong" { "lost: put its file back, then resume them" } }
+                        }
+                    }
+                }
+            }
         }
     }
 }

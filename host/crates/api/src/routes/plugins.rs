@@ -17,7 +17,8 @@ pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<B
     params.done()?;
     let registry = app.handle.registry();
     let (plugins, next_cursor) = page.cut(merged(app.plugins.plugins(), &registry), |plugin| plugin.name());
-    let items = plugins.iter().map(PluginJson::of).collect();
+    let held = app.store.components().await?;
+    let items = plugins.iter().map(|plugin| PluginJson::of(plugin, &held)).collect();
     Ok(Body(PluginsJson { items, next_cursor, trouble: app.plugins.trouble() }))
 }
 
@@ -46,7 +47,8 @@ pub(super) async fn one(
     let registry = app.handle.registry();
     let plugins = merged(app.plugins.plugins(), &registry);
     let plugin = plugins.iter().find(|plugin| plugin.name() == name);
-    plugin.map(|plugin| Body(PluginJson::of(plugin))).ok_or_else(missing)
+    let held = app.store.components().await?;
+    plugin.map(|plugin| Body(PluginJson::of(plugin, &held))).ok_or_else(missing)
 }
 
 /// `GET webhooks/rejections`: the latest ones the host remembers, on one page.

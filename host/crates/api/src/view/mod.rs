@@ -17,7 +17,7 @@ use crate::query::cursor_text;
 
 pub(crate) use access::{RecordJson, TokenJson};
 pub(crate) use event::EventView;
-pub(crate) use plugin::{Loaded, PluginJson, PluginsJson, RejectionsJson, merged};
+pub(crate) use plugin::{Loaded, NeededJson, PluginJson, PluginsJson, RejectionsJson, merged, needed};
 pub(crate) use request::{RequestView, RunRequest};
 pub(crate) use run::{RunView, runs};
 pub(crate) use size::{fitting, of_entry};

@@ -6,6 +6,7 @@ use serde::Serialize;
 use stepwell_core::manifest::Asks;
 use stepwell_core::registry::Plugin;
 use stepwell_core::{Digest, EventId, Registry, WorkflowId};
+use stepwell_store::KeptComponent;
 
 use super::At;
 use crate::ports::{Granted, PluginState, PluginView, RejectionCount, RejectionView};
@@ -77,6 +78,8 @@ pub(crate) struct PluginJson {
     since: Option<At>,
     /// The component whose workflows are in service.
     component_digest: Option<Digest>,
+    /// Which components its runs need that are not over, the one in service first.
+    runs: Vec<NeededJson>,
     workflows: Vec<WorkflowId>,
     language: Option<String>,
     toolchain: Option<String>,
@@ -85,7 +88,7 @@ pub(crate) struct PluginJson {
 }
 
 impl PluginJson {
-    pub(crate) fn of(plugin: &Loaded<'_>) -> Self {
+    pub(crate) fn of(plugin: &Loaded<'_>, held: &[KeptComponent]) -> Self {
         let active = plugin.registered.filter(|plugin| plugin.active);
         let manifest = plugin.registered.map(|plugin| &plugin.manifest);
         let workflows = active.into_iter().flat_map(|plugin| &plugin.manifest.workflows);
@@ -98,6 +101,7 @@ impl PluginJson {
             reason: plugin.reason().map(str::to_owned),
             since: plugin.since(),
             component_digest: active.map(|plugin| plugin.component),
+            runs: needed(plugin, held),
             workflows: workflows.map(|workflow| workflow.id.clone()).collect(),
             language: manifest.and_then(|manifest| manifest.language.clone()),
             toolchain: manifest.and_then(|manifest| manifest.toolchain.clone()),
@@ -105,6 +109,32 @@ impl PluginJson {
             granted: plugin.file.as_ref().map(|file| file.granted.clone()),
         }
     }
+}
+
+/// A component that runs of a plugin need.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct NeededJson {
+    pub(crate) component_digest: Digest,
+    /// Runs that are not over.
+    pub(crate) runs: u64,
+    pub(crate) in_service: bool,
+    /// Whether it is not there: its runs are paused, or will be, until its file comes again.
+    pub(crate) lost: bool,
+}
+
+/// Which components the runs of a plugin need, the one in service first.
+pub(crate) fn needed(plugin: &Loaded<'_>, held: &[KeptComponent]) -> Vec<NeededJson> {
+    let serves = plugin.registered.filter(|plugin| plugin.active).map(|plugin| plugin.component);
+    let is_its = |held: &&KeptComponent| held.plugin.as_ref().is_some_and(|name| name.as_str() == plugin.name());
+    let needed = held.iter().filter(is_its).map(|held| NeededJson {
+        component_digest: held.digest,
+        runs: held.runs,
+        in_service: serves == Some(held.digest),
+        lost: held.bytes.is_none(),
+    });
+    let mut needed: Vec<NeededJson> = needed.collect();
+    needed.sort_by_key(|needed| (!needed.in_service, std::cmp::Reverse(needed.runs)));
+    needed
 }
 
 /// Plugins by name, and the folder that they come from.

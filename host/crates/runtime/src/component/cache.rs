@@ -101,6 +101,13 @@ impl Cache {
         self.prune(&name)
     }
 
+    /// Lets go of a component's code.
+    pub(crate) fn forget(&self, digest: Digest) -> io::Result<()> {
+        let name = self.name(digest);
+        remove(&self.path(&name, "seal"))?;
+        remove(&self.path(&name, "cwasm"))
+    }
+
     /// Drops the oldest code, other than `newest`, until the rest is within its bound. Code of other engines
     /// and what a crash left half-written grows old like the rest.
     fn prune(&self, newest: &str) -> io::Result<()> {

@@ -21,6 +21,7 @@ use crate::threads::lower_priority;
 #[derive(Clone, Debug)]
 pub(crate) struct Compiler {
     work: mpsc::Sender<Work>,
+    cache: Option<Arc<Cache>>,
 }
 
 #[derive(Debug)]
@@ -43,6 +44,7 @@ pub(crate) struct Tools {
 impl Compiler {
     pub(crate) fn start(tools: Tools) -> Result<Self, StartError> {
         let (work, mut inbox) = mpsc::channel::<Work>(COMPILE_QUEUE_MAX);
+        let kept = cache.clone();
         let compile = move || {
             lower_priority();
             while let Some(Work { digest, bytes, done }) = inbox.blocking_recv() {
@@ -51,7 +53,14 @@ impl Compiler {
             }
         };
         thread::Builder::new().name("compiler".into()).spawn(compile).map_err(StartError::Thread)?;
-        Ok(Self { work })
+        Ok(Self { work, cache: kept })
+    }
+
+    /// Lets go of a component's code on disk.
+    pub(crate) fn forget(&self, digest: Digest) {
+        if let Some(Err(error)) = self.cache.as_ref().map(|cache| cache.forget(digest)) {
+            warn!(%digest, %error, "the compiled code cannot be deleted: it goes once the cache is full");
+        }
     }
 
     /// The compiled component, from the cache or anew.

@@ -58,6 +58,10 @@ impl<T: Clone> Recent<T> {
         value
     }
 
+    pub(super) fn forget(&mut self, digest: Digest) {
+        self.slots.remove(&digest);
+    }
+
     fn drop_oldest(&mut self) {
         let oldest = self.slots.iter().min_by_key(|(_, (used, _))| *used).map(|(digest, _)| *digest);
         if let Some(digest) = oldest {
@@ -69,6 +73,11 @@ impl<T: Clone> Recent<T> {
 impl<T> Kept<T> {
     pub(super) fn new(max: usize) -> Self {
         Self(Mutex::new(Recent::new(max)))
+    }
+
+    /// Lets go of it. Whoever uses it goes on.
+    pub(super) fn forget(&self, digest: Digest) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).forget(digest);
     }
 
     /// What is kept for `digest`, or what `make` makes. A failure is not kept.

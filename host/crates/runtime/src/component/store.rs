@@ -90,6 +90,13 @@ impl Components {
         self.manifests.lock().unwrap_or_else(PoisonError::into_inner).get(digest)
     }
 
+    /// Lets go of a component that nobody needs any more, in memory and on disk.
+    pub(crate) fn forget(&self, digest: Digest) {
+        self.loaded.forget(digest);
+        self.manifests.lock().unwrap_or_else(PoisonError::into_inner).forget(digest);
+        self.workshop.compiler.forget(digest);
+    }
+
     /// Each use keeps the manifest: one that a run is asking for is never the oldest.
     fn remember(&self, digest: Digest, loaded: &Loaded) {
         let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,7 +13,8 @@ use crate::due::Due;
 use crate::error::Trouble;
 use crate::keys::{self, Key};
 use crate::known::count_all;
-use crate::model::{CountsRow, DeliveryRow, EventRow, GoneRow, MetaRow, RememberedRow};
+use crate::model::{CountsRow, DeliveryRow, EventRow, GoneRow, HeldRow, MetaRow, RememberedRow};
+use crate::needed;
 use crate::rows::{Source, decode};
 use crate::snapshot::{self, read};
 use crate::store::SledStore;
@@ -183,6 +184,7 @@ fn one(view: &View<'_>, key: &[u8], value: &[u8], expected: &mut Expected, repor
                 Err("no run asks for it".to_owned())
             }
         }
+        keys::HELD => read(decode::<HeldRow>(key, &body).map(|_| ())),
         keys::OVER => over(key, &body, expected),
         keys::GONE => {
             let event = keys::id_of(key).map(|id| keys::event(EventId::from_bytes(id)));
@@ -213,6 +215,11 @@ fn counts(view: &View<'_>, report: &mut Report) -> Result<(), Trouble> {
     let counted = count_all(view)?;
     if stored != counted {
         report.find("the counters", format!("they say {stored:?}, and there are {counted:?}"));
+    }
+    let counts_held = view.row::<MetaRow>(keys::META)?.is_some_and(|meta| meta.counts_held);
+    let (stored, counted) = (needed::stored(view)?, needed::count(view)?);
+    if counts_held && stored != counted {
+        report.find("the runs that need components", format!("rows say {stored:?}, and there are {counted:?}"));
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ mod prune;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 
-use stepwell_core::{Run, RunId, Timestamp, WorkflowId};
+use stepwell_core::{Digest, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::limits::GROUP_MAX;
 use stepwell_store::{Element, Error, Lease, Pruned, Receipt, Sequence, Verdict};
 use tokio::sync::{mpsc, oneshot};
@@ -27,6 +27,7 @@ use crate::in_hand::InHand;
 use crate::keys;
 use crate::known::Known;
 use crate::limits::{FORGOTTEN_PER_GROUP, GROUP_BYTES_MAX};
+use crate::needed::Change;
 use crate::rows::{Put, Rows};
 use crate::shared::Shared;
 
@@ -58,6 +59,11 @@ pub(crate) enum Command {
     Prune {
         ask: PruneAsk,
         reply: Reply<Pruned>,
+    },
+    /// Answered with what must be durable before the component may go; none where it is needed.
+    IsFree {
+        component: Digest,
+        reply: Reply<Option<Sequence>>,
     },
     /// Answered once everything is durable and the directory given up.
     Close {
@@ -180,6 +186,7 @@ impl Writer {
                 let pruned = self.prune(&ask);
                 answer(reply, pruned)
             }
+            Command::IsFree { component, reply } => answer(reply, Ok(self.is_free(component))),
             Command::Close { reply } => {
                 self.closing = Some(reply);
                 Ok(())
@@ -243,6 +250,28 @@ impl Writer {
             self.known.counts.moved(was, is);
             self.counts_changed = true;
         }
+        self.known.needed.moved(from, to);
+    }
+
+    /// Puts how many runs need which component, with what has changed that.
+    fn put_held(&mut self) -> Result<(), Trouble> {
+        if std::mem::take(&mut self.known.needed.is_counted_anew) {
+            self.known.meta.counts_held = true;
+            self.put_meta()?;
+        }
+        for change in self.known.needed.take_changes()? {
+            match change {
+                Change::Put(put) => self.rows.put_new(put),
+                Change::Delete(key) => self.rows.unmark(key),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing needs a component as the writer has it, and what must be durable before that is so.
+    fn is_free(&self, digest: Digest) -> Option<Sequence> {
+        let is_needed = self.known.registry.serves(digest) || self.known.needed.is_held(digest);
+        (!is_needed).then_some(Sequence(self.sequence))
     }
 
     /// Hands over all that is pending, to be committed at once.
@@ -251,6 +280,9 @@ impl Writer {
         if std::mem::take(&mut self.counts_changed) {
             let put = Put::new(keys::COUNTS.to_vec(), &self.known.counts)?;
             self.rows.put_new(put);
+        }
+        if self.rows.pending_bytes() > 0 {
+            self.put_held()?;
         }
         if let Some(mut group) = self.rows.take() {
             group.sequence = self.sequence;

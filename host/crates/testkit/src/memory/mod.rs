@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::{
-    Claimed, Counts, Element, Error, EventFilter, Lease, Page, Pruned, Receipt, Retention, RunDetail, RunFilter,
-    Sequence, Store,
+    Claimed, Counts, Element, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt, Retention, RunDetail,
+    RunFilter, Sequence, Store,
 };
 use tokio::sync::watch;
 
@@ -139,6 +139,16 @@ impl Store for MemoryStore {
 
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, Error> {
         self.read(|state| state.component(digest))
+    }
+
+    async fn components(&self) -> Result<Vec<KeptComponent>, Error> {
+        self.read(State::held)
+    }
+
+    async fn drop_component(&self, digest: Digest) -> Result<bool, Error> {
+        let ((), sequence) = self.write(|_| ())?;
+        self.durable(sequence).await?;
+        Ok(self.write(|state| state.drop_component(digest))?.0)
     }
 
     async fn registry(&self) -> Result<Registry, Error> {

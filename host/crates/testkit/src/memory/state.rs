@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use stepwell_core::execution::{cannot, merge, pending};
 use stepwell_core::run::Control;
-use stepwell_core::{Digest, Entry, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
+use stepwell_core::{Digest, Entry, Event, EventId, PluginName, Registry, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::limits::DEDUP_DAYS;
-use stepwell_store::{Change, Claimed, Element, Error, Ingested, Lease, Verdict};
+use stepwell_store::{Change, Claimed, Element, Error, Ingested, KeptComponent, Lease, Verdict, held_by};
 
 const DEDUP_WINDOW: Duration = Duration::from_secs(DEDUP_DAYS as u64 * 24 * 3600);
 
@@ -180,5 +180,26 @@ impl State {
 
     pub(super) fn put_component(&mut self, digest: Digest, bytes: &[u8]) {
         self.components.insert(digest, bytes.to_vec());
+    }
+
+    pub(super) fn held(&self) -> Vec<KeptComponent> {
+        let mut needed: BTreeMap<(Digest, Option<PluginName>), u64> = BTreeMap::new();
+        for (digest, plugin) in self.runs.values().filter_map(held_by) {
+            *needed.entry((digest, Some(plugin.clone()))).or_default() += 1;
+        }
+        for digest in self.components.keys() {
+            if !needed.keys().any(|(needed, _)| needed == digest) {
+                needed.insert((*digest, None), 0);
+            }
+        }
+        let bytes = |digest| self.components.get(&digest).map(|bytes: &Vec<u8>| bytes.len() as u64);
+        let held = needed.into_iter();
+        held.map(|((digest, plugin), runs)| KeptComponent { digest, plugin, bytes: bytes(digest), runs }).collect()
+    }
+
+    pub(super) fn drop_component(&mut self, digest: Digest) -> bool {
+        let is_served = self.registry.serves(digest);
+        let is_held = self.runs.values().filter_map(held_by).any(|(held, _)| held == digest);
+        !(is_served || is_held) && self.components.remove(&digest).is_some()
     }
 }

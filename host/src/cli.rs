@@ -1,5 +1,7 @@
 //! The command line: verbs, flags and their help. What the verbs do is in `commands`.
 
+mod plugins;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +9,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::value::RawValue;
 use stepwell_access::Scope;
+
+pub(crate) use plugins::{PluginNamed, PluginUnload, Plugins, Sign};
 
 /// Durable workflows as WebAssembly: one host turns webhooks into runs that survive anything.
 #[derive(Debug, Parser)]
@@ -283,54 +287,6 @@ pub(crate) struct RunsList {
     pub(crate) event: Option<String>,
     #[command(flatten)]
     pub(crate) list: ListFlags,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Plugins {
-    /// All plugins with their state
-    List(ListFlags),
-    /// One plugin
-    Get(PluginNamed),
-    /// Take a plugin out of service whose file is gone
-    Unload(PluginUnload),
-    /// Make a key pair to sign plugins with: NAME.pem, which signs, and NAME.pub.pem, which hosts trust
-    Keygen(Keygen),
-    /// Sign components: each gets its signature beside it, as FILE.sig
-    Sign(Sign),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PluginNamed {
-    /// The plugin's name
-    pub(crate) name: String,
-    #[command(flatten)]
-    pub(crate) remote: Remote,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PluginUnload {
-    #[command(flatten)]
-    pub(crate) plugin: PluginNamed,
-    /// Do not ask
-    #[arg(long)]
-    pub(crate) yes: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Keygen {
-    /// Where the two are written, without an ending
-    #[arg(default_value = "stepwell-signing")]
-    pub(crate) name: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Sign {
-    /// The components
-    #[arg(required = true)]
-    pub(crate) files: Vec<PathBuf>,
-    /// The private key, in PEM
-    #[arg(long, value_name = "FILE", default_value = "stepwell-signing.pem")]
-    pub(crate) key: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -20,6 +20,7 @@ scenarios! {
     a_command_prints_data_alone
     a_command_says_what_went_wrong_by_its_exit_code
     a_component_is_tried_on_a_recorded_run
+    a_component_that_was_lost_comes_back_and_its_run_goes_on
     a_connection_that_breaks_before_is_asked_again
     a_crash_within_a_step_repeats_it_under_its_key
     a_damaged_database_is_made_anew
@@ -30,6 +31,7 @@ scenarios! {
     a_data_directory_that_is_read_only_is_refused
     a_database_that_cannot_be_made_anew_is_not_served
     a_declined_card_fails_the_trial_alone
+    a_folder_that_others_may_write_to_is_refused
     a_frozen_host_goes_on
     a_full_disk_loses_nothing_that_was_accepted
     a_limit_of_two_is_two
@@ -57,11 +59,13 @@ scenarios! {
     a_wrong_configuration_is_not_called_fine
     a_wrong_secret_is_refused_and_recorded
     an_emptied_database_is_not_taken_for_a_new_one
+    an_emptied_folder_keeps_every_plugin_in_service
     an_id_with_another_body_is_a_conflict
     an_unknown_configuration_key_is_refused
     an_unknown_outcome_is_asked_again_under_the_same_key
     code_that_would_diverge_does_not_meet_old_runs
     two_hosts_cannot_share_a_data_directory
+    what_nobody_trusted_signed_stays_out_and_what_is_in_service_stays_in
     what_was_kept_long_enough_goes_and_a_sleeper_stays
 }
 

@@ -417,6 +417,13 @@ async fn workflows_plugins_and_rejections_are_listed() {
     assert!(one["reason"].as_str().unwrap().contains("describe"));
     assert_eq!((&one["asks"]["secrets"], &one["granted"]["rate"]), (&json!(["RESEND_API_KEY"]), &json!("5/s")));
 
+    let needed = host.get("/api/v1/plugins/drip-check-in").await.json()["runs"].clone();
+    assert!(needed[0]["runs"].as_u64().unwrap() > 0 && needed[0]["lost"] == json!(true), "{needed}");
+    for (name, expected) in [("welcome-email", 409), ("nobody", 404), ("Not A Name", 404)] {
+        let path = format!("/api/v1/plugins/{}", name.replace(' ', "%20"));
+        assert_eq!(host.send(request(http::Method::DELETE, &path, "")).await.status, expected, "{name}");
+    }
+
     let rejections = host.get("/api/v1/webhooks/rejections?limit=2").await.json();
     assert_eq!(
         (rejections["items"].as_array().unwrap().len(), &rejections["items"][0]["reason"]),

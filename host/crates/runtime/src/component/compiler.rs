@@ -44,7 +44,7 @@ pub(crate) struct Tools {
 impl Compiler {
     pub(crate) fn start(tools: Tools) -> Result<Self, StartError> {
         let (work, mut inbox) = mpsc::channel::<Work>(COMPILE_QUEUE_MAX);
-        let kept = cache.clone();
+        let kept = tools.cache.clone();
         let compile = move || {
             lower_priority();
             while let Some(Work { digest, bytes, done }) = inbox.blocking_recv() {

@@ -1,9 +1,9 @@
 //! Keys and signatures of plugins, as files. Needs no host.
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -51,7 +51,10 @@ pub(super) fn sign(sign: &Sign) -> Result<()> {
     for file in &sign.files {
         let bytes = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
         let (signature, aside) = (with_end(file, ".sig"), with_end(file, ".sig.part"));
-        let written = std::fs::write(&aside, key.sign(&bytes)).and_then(|()| std::fs::rename(&aside, &signature));
+        let written = std::fs::write(&aside, key.sign(&bytes))
+            // Whatever the umask says: a host refuses what a group may write to.
+            .and_then(|()| std::fs::set_permissions(&aside, Permissions::from_mode(0o644)))
+            .and_then(|()| std::fs::rename(&aside, &signature));
         written.with_context(|| format!("{} cannot be written", signature.display()))?;
         line(&signature.display().to_string())?;
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
-use stepwell_harness::{Connection, Request, pause};
+use stepwell_harness::{Connection, Request, noise, pause};
 
 /// Events in one request, and how many runs may be on their way besides.
 const ARRAY: usize = 1_000;
@@ -20,19 +20,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 pub(crate) fn data(field: &str, number: u64) -> Value {
     let bare = json!({field: number, "filling": ""}).to_string().len();
     json!({field: number, "filling": noise(DATA_BYTES.saturating_sub(bare))})
-}
-
-/// Letters and digits without a pattern (xorshift64, Marsaglia 2003), the same every time.
-fn noise(length: usize) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        usize::try_from(state >> 58).unwrap_or_default()
-    };
-    (0..length).filter_map(|_| ALPHABET.get(next()).copied().map(char::from)).collect()
 }
 
 /// Whoever sends and looks.

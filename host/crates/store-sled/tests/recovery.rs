@@ -20,14 +20,20 @@ fn event(n: u64) -> Event {
     let id = EventId::from_bytes((u128::from(n)).to_be_bytes());
     Event {
         external_id: Some(format!("msg_{n}")),
-        data: Json::of(&serde_json::json!({ "n": n, "text": "x".repeat(200) })).unwrap(),
+        data: Json::of(&serde_json::json!({ "n": n, "text": noise(n) })).unwrap(),
         ..bare_event(id, "user", Timestamp::from_millis(n as i64))
     }
 }
 
+/// What does not become much shorter when it is packed: 256 hexadecimal digits.
+fn noise(n: u64) -> String {
+    (0..4_u8).map(|part| Digest::of(&[&n.to_be_bytes()[..], &[part]].concat()).to_string()).collect()
+}
+
 /// So small that checkpoints and snapshots come often.
 fn small() -> Options {
-    Options { cache_bytes: 4 << 20, checkpoint_bytes: 64 << 10, snapshot_bytes: 256 << 10, ..Options::default() }
+    let (checkpoint_bytes, snapshot_bytes, segment_bytes) = (64 << 10, 256 << 10, 64 << 10);
+    Options { cache_bytes: 4 << 20, checkpoint_bytes, snapshot_bytes, segment_bytes, ..Options::default() }
 }
 
 fn open(dir: &Path) -> SledStore {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
-use stepwell_harness::{Api, Delivery, once};
+use stepwell_harness::{Api, Delivery, noise, once};
 use tokio::task::JoinSet;
 
 use crate::line::{Line, json};
@@ -86,7 +86,7 @@ pub(super) async fn event(stage: &Stage, line: &mut Line) -> Result<()> {
 pub(super) async fn flood(stage: &mut Stage, line: &mut Line) -> Result<()> {
     let name = line.word("a name")?;
     let bytes = line.number("bytes")?.context("bytes= is missing")?;
-    let data = json!({"filling": "x".repeat(bytes)});
+    let data = json!({"filling": noise(bytes)});
     let api = stage.host.api()?;
     for _ in 0..FLOOD_MAX {
         match accepted(api, &name, &data).await? {

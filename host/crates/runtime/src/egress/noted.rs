@@ -20,11 +20,12 @@ impl Noted {
     /// Taken from the request as the guest gives it: what is no address may be anything, and is not kept.
     pub(super) fn of(outgoing: &Outgoing, number: u64) -> Self {
         let url = Url::parse(&outgoing.url).ok();
-        let origin = url.as_ref().and_then(Origin::of).map_or_else(|| NONE.to_owned(), |origin| origin.to_string());
+        let address = url.as_ref().and_then(|url| Some((Origin::of(url)?.to_string(), url.path().to_owned())));
+        let (origin, path) = address.unwrap_or_else(|| (NONE.to_owned(), String::new()));
         let request = Request {
             method: outgoing.method.chars().filter(char::is_ascii_alphabetic).collect(),
             origin,
-            path: url.map(|url| url.path().to_owned()).unwrap_or_default(),
+            path,
             started_at: Timestamp::ZERO,
             duration_ms: None,
             bytes_out: u64::try_from(outgoing.body.len()).unwrap_or(u64::MAX),

@@ -12,7 +12,7 @@ use crate::cli::{Remote, URL_DEFAULT};
 use crate::commands::Failure;
 use crate::data::Data;
 
-/// Longer than any backup takes, and not for ever.
+/// Longer than any backup or erasure takes, and not for ever.
 const BACKUP_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Talks to one host.
@@ -86,6 +86,13 @@ impl Client {
                 Err(self.refusal(status, &body))
             }
         }
+    }
+
+    /// Asks for a person to be erased, which takes what it takes.
+    pub(crate) async fn erase(&self, subject: &str) -> Result<Data, Failure> {
+        let body = serde_json::json!({ "subject": subject });
+        let request = self.request(Method::POST, "/api/v1/privacy/erase").timeout(BACKUP_MAX);
+        self.send(request.json(&body)).await
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Data, Failure> {

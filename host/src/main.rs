@@ -51,6 +51,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Runs(runs) => commands::runs::run(runs).await,
         Verb::Plugins(plugins) => commands::plugins::run(plugins).await,
         Verb::Webhooks(webhooks) => commands::webhooks::run(webhooks).await,
+        Verb::Privacy(verb) => commands::privacy::run(verb).await,
         Verb::Store(verb) => commands::store::run(verb).await,
         Verb::Tokens(verb) => commands::tokens::run(verb).await,
         Verb::Audit(verb) => commands::audit::run(verb).await,

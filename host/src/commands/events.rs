@@ -37,6 +37,8 @@ struct Posted<'a> {
     data: Box<RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
 }
 
 async fn send_event(send: &EventsSend) -> Result<(), Failure> {
@@ -45,7 +47,7 @@ async fn send_event(send: &EventsSend) -> Result<(), Failure> {
     let Some(name) = send.name.as_deref().or(sample) else {
         return Err(Failure::Usage(anyhow!("which sample? There are: {}", known_samples())));
     };
-    let event = Posted { name, data: data(send, name)?, id: send.id.as_deref() };
+    let event = Posted { name, data: data(send, name)?, id: send.id.as_deref(), subject: send.subject.as_deref() };
     let answer = client.post("/api/v1/events", Some(&event)).await?;
     let sent = answer.pointer("/items/0").unwrap_or(&answer);
     let id = cell(sent.get("id"));

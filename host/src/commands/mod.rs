@@ -9,6 +9,7 @@ pub(crate) mod dev;
 pub(crate) mod emulators;
 pub(crate) mod events;
 pub(crate) mod plugins;
+pub(crate) mod privacy;
 pub(crate) mod runs;
 pub(crate) mod serve;
 pub(crate) mod store;

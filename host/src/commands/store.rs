@@ -19,7 +19,8 @@ use crate::commands::tokens::note;
 use crate::config::{self, Config};
 use crate::data::Data;
 use crate::print::{Column, coloured, one, say, table};
-use progress::{size, watched};
+use progress::size;
+pub(crate) use progress::watched;
 
 const FINDINGS: &[Column] = &[("WHAT", "/what"), ("REASON", "/reason")];
 /// What can be done with a host that runs.
@@ -45,7 +46,7 @@ fn start_log() {
 }
 
 /// The configuration that the flags choose.
-fn config_of(flags: &StoreFlags) -> Result<Config, Failure> {
+pub(crate) fn config_of(flags: &StoreFlags) -> Result<Config, Failure> {
     let host = HostFlags {
         config: flags.config.clone(),
         listen: None,
@@ -56,8 +57,9 @@ fn config_of(flags: &StoreFlags) -> Result<Config, Failure> {
     Ok(config::load(&layers(&host), std::env::vars())?.config)
 }
 
-fn options(config: &Config) -> Options {
-    Options { cache_bytes: config.store.cache_mib << 20, ..Options::default() }
+/// How a store with this configuration is opened.
+pub(crate) fn options(config: &Config) -> Options {
+    Options { cache_bytes: config.store.cache_mib << 20, key_file: config.privacy.key_file(), ..Options::default() }
 }
 
 /// Does something with a data directory off the async threads, while whoever watches is told how long it takes.

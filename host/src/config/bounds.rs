@@ -27,6 +27,23 @@ pub(super) fn check(config: &Config) -> Result<()> {
         let (least, most) = (allowed.start(), allowed.end());
         ensure!(allowed.contains(&value), "{key} is {value}: it may be from {least} to {most}");
     }
+    erased_before_it_goes(config)
+}
+
+/// Who is to be erased is said by the event that asks for it, as long as it is there.
+fn erased_before_it_goes(config: &Config) -> Result<()> {
+    let (retention, erase) = (stepwell_store::Retention::from(&config.retention), config.privacy.erase_on());
+    for name in &erase.events {
+        let kept = retention.of_event(name);
+        let outlives = match kept {
+            stepwell_store::Keep::For(length) => erase.after < length,
+            stepwell_store::Keep::Forever => true,
+        };
+        ensure!(
+            outlives,
+            "privacy.erase_after is not shorter than {kept}, for which {name} is kept: nobody would be erased"
+        );
+    }
     Ok(())
 }
 

@@ -34,6 +34,28 @@ pub(crate) struct Config {
     pub(crate) auth: Auth,
     pub(crate) limits: Limits,
     pub(crate) retention: retention::Retention,
+    pub(crate) privacy: Privacy,
+}
+
+/// People's data.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Privacy {
+    key_file: PathBuf,
+    erase_on: std::collections::BTreeSet<String>,
+    erase_after: retention::Delay,
+}
+
+impl Privacy {
+    /// Where the key file is, if not in the data directory.
+    pub(crate) fn key_file(&self) -> Option<PathBuf> {
+        Some(self.key_file.clone()).filter(|path| !path.as_os_str().is_empty())
+    }
+
+    /// Which events ask for a person to be erased.
+    pub(crate) fn erase_on(&self) -> stepwell_engine::EraseOn {
+        stepwell_engine::EraseOn { events: self.erase_on.clone(), after: self.erase_after.0 }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

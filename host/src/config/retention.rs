@@ -31,6 +31,19 @@ struct Events {
 #[derive(Clone, Copy, Debug)]
 struct Length(Keep);
 
+/// How long after something else: 0s to 100 years.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delay(pub(crate) std::time::Duration);
+
+impl<'de> Deserialize<'de> for Delay {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let delay = duration::parse(&text).ok().filter(|delay| *delay <= RETENTION_MAX);
+        let wrong = || Error::custom(format_args!("{text:?} is no length of time: write one such as \"24h\""));
+        delay.map(Self).ok_or_else(wrong)
+    }
+}
+
 impl From<&Retention> for stepwell_store::Retention {
     fn from(config: &Retention) -> Self {
         let Retention { events, completed, failed, cancelled } = config;

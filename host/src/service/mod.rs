@@ -22,7 +22,7 @@ use stepwell_engine::{Clock, Engine, Handle, Ports};
 use stepwell_http::{Limits, Server};
 use stepwell_runtime::{CompilerProcess, Grants, Runtime};
 use stepwell_store::Store;
-use stepwell_store_sled::{InFlight, Options, SledStore};
+use stepwell_store_sled::{InFlight, SledStore};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
@@ -36,8 +36,8 @@ use crate::config::Config;
 use crate::print::say;
 
 const SOURCES_WRONG: &str = "the configuration of webhook sources is wrong";
-/// Waits on purpose: for all that is stored to be written.
-const BACKUP_PATH: &str = "/api/v1/store/backup";
+/// These wait on purpose: for all that is stored to be written, and for all about somebody to be gone.
+const SLOW_PATHS: [&str; 2] = ["/api/v1/store/backup", "/api/v1/privacy/erase"];
 /// How long a stop may take in all before the process ends regardless.
 const STOP_MAX: Duration = Duration::from_secs(25);
 
@@ -80,7 +80,7 @@ pub(crate) async fn look_at_addresses(config: &Config) -> Result<()> {
 async fn listen(config: &Config) -> Result<(Server, Server)> {
     let host = &config.host;
     let intake = Server::bind(host.listen, Limits::default()).await.context("the intake cannot listen")?;
-    let limits = Limits { handler_exempt: vec![BACKUP_PATH.to_owned()], ..Limits::default() };
+    let limits = Limits { handler_exempt: SLOW_PATHS.map(str::to_owned).to_vec(), ..Limits::default() };
     let admin = Server::bind(host.admin_listen, limits).await;
     Ok((intake, admin.context("the admin listener cannot listen")?))
 }
@@ -122,7 +122,12 @@ impl Service {
         };
         let activations_max = plan.config.limits.activations;
         let retention = Some(stepwell_store::Retention::from(&plan.config.retention));
-        let settings = stepwell_engine::Settings { activations_max, reenters: plan.reenters, retention };
+        let settings = stepwell_engine::Settings {
+            activations_max,
+            reenters: plan.reenters,
+            retention,
+            erase: plan.config.privacy.erase_on(),
+        };
         let (engine, handle) = Engine::start(ports, settings).await.context("the engine cannot start")?;
         let ingress =
             stepwell_ingress::State::new(handle.clone(), Arc::new(SystemClock), plan.sources).context(SOURCES_WRONG)?;
@@ -225,7 +230,7 @@ async fn serve(server: Server, router: Router) {
 
 async fn open_store(config: &Config) -> Result<Arc<SledStore>> {
     let dir: PathBuf = config.host.data_dir.clone();
-    let options = Options { cache_bytes: config.store.cache_mib << 20, ..Options::default() };
+    let options = crate::commands::store::options(config);
     let opened = tokio::task::spawn_blocking(move || SledStore::open(&dir, options)).await;
     Ok(Arc::new(opened.context("the store's opening was cut short")??))
 }

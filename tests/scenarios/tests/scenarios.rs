@@ -42,6 +42,7 @@ scenarios! {
     a_number_beyond_all_bounds_is_shown_as_it_came
     a_person_ends_a_sleep
     a_person_ends_the_pause_before_an_attempt
+    a_person_is_erased_from_everything
     a_port_in_use_is_said
     a_provider_that_is_down_delays_its_mail_alone
     a_removed_component_starts_no_more_runs

@@ -46,6 +46,7 @@ impl Delivery {
             v: None,
             meta: Json::null(),
             not_before,
+            subject: None,
         }
     }
 }

@@ -6,8 +6,7 @@ use async_trait::async_trait;
 
 use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::{
-    Claimed, Counts, Cursor, Element, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt, Retention,
-    RunDetail, RunFilter, Sequence, Store,
+    Claimed, Counts, Cursor, Element, Erasure, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt, Retention, RunDetail, RunFilter, Sequence, Store,
 };
 
 use crate::backend::block_on;
@@ -152,6 +151,11 @@ impl Store for SimStore {
     async fn prune(&self, _: Timestamp, _: &Retention, _: usize) -> Result<Pruned, Error> {
         // Retention is not simulated: there is nothing old enough.
         Ok(Pruned::default())
+    }
+
+    async fn erase(&self, _: &str, _: Timestamp) -> Result<Erasure, Error> {
+        // Nor is erasing: nobody asks for it.
+        Ok(Erasure::Unknown)
     }
 
     async fn close(&self) -> Result<(), Error> {

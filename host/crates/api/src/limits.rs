@@ -23,6 +23,10 @@ pub const LISTED_OUTPUT_BYTES_MAX: usize = 16 << 10;
 pub const LIST_BYTES_MAX: usize = 8 << 20;
 /// An event's `v` as it is posted, bytes.
 pub const VERSION_BYTES_MAX: usize = 256;
+/// Events, or runs that have outlived theirs, in a page of an export.
+pub const EXPORTED_MAX: usize = 50;
+/// What they have, bytes; beyond this a page ends, and one event more with its runs.
+pub const EXPORT_BYTES: usize = 8 << 20;
 /// What is read of a backup at once, on its way out.
 pub const BACKUP_CHUNK_BYTES: usize = 64 << 10;
 /// A query parameter's or form field's value, save for a payload.

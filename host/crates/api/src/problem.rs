@@ -102,6 +102,7 @@ impl From<Refusal> for Problem {
             Refusal::Reserved(_) => (StatusCode::BAD_REQUEST, "event_name_reserved"),
             Refusal::Data { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "event_too_large"),
             Refusal::ExternalId { .. } => (StatusCode::BAD_REQUEST, "event_id_too_long"),
+            Refusal::Subject { .. } => (StatusCode::BAD_REQUEST, "event_invalid"),
         };
         Self::new(status, code, refusal.to_string())
     }

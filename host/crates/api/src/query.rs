@@ -140,10 +140,14 @@ pub(crate) fn cursor_text(cursor: Cursor) -> String {
     EventId::from_bytes(cursor.0).to_string()
 }
 
+/// The cursor of this text; none if it is not one.
+pub(crate) fn cursor_of(text: &str) -> Option<Cursor> {
+    let id: EventId = text.parse().ok()?;
+    Some(Cursor(*id.as_bytes()))
+}
+
 fn read_cursor(text: &str) -> Result<Cursor, Problem> {
-    let id: Result<EventId, _> = text.parse();
-    id.map(|id| Cursor(*id.as_bytes()))
-        .map_err(|_| Problem::bad("cursor_invalid", "the cursor is not one of this list's"))
+    cursor_of(text).ok_or_else(|| Problem::bad("cursor_invalid", "the cursor is not one of this list's"))
 }
 
 /// The known name that is spelled most like this one.

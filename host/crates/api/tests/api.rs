@@ -257,11 +257,31 @@ async fn an_event_may_start_its_runs_later() {
         (&event["ts"], &event["v"], &event["not_before"]),
         (&json!("1970-01-01T00:00:01.000Z"), &json!("2"), &json!("2026-03-02T10:00:00.000Z"))
     );
+    assert_eq!(event.get("subject"), None);
     let runs = host.get(&format!("/api/v1/events/{id}/runs")).await.json();
     assert_eq!(
         (&runs["items"][0]["status"], &runs["items"][0]["due_at"]),
         (&json!("queued"), &json!("2026-03-02T10:00:00.000Z"))
     );
+}
+
+#[tokio::test]
+async fn an_event_says_whom_it_is_about() {
+    let host = open().await;
+    let sent = host.post("/api/v1/events", r#"{"name":"a","data":{},"subject":"user_1"}"#).await.json();
+    let id = sent["items"][0]["id"].as_str().unwrap();
+    assert_eq!(host.get(&format!("/api/v1/events/{id}")).await.json()["subject"], "user_1");
+    let long = format!(r#"{{"name":"a","data":{{}},"subject":"{}"}}"#, "s".repeat(257));
+    for (body, code) in [
+        (r#"{"name":"a","data":{},"subject":""}"#, "event_invalid"),
+        (r#"{"name":"a","data":{},"subject":7}"#, "event_invalid"),
+        (&*long, "event_invalid"),
+    ] {
+        let refused = host.post("/api/v1/events", body).await;
+        let told = refused.json();
+        let found = told["code"].as_str().or(told["items"][0]["error"]["code"].as_str());
+        assert_eq!(found, Some(code), "{told}");
+    }
 }
 
 #[tokio::test]

@@ -53,6 +53,7 @@ async fn what_a_source_adds_is_left_out_of_a_list_where_it_is_long() {
             meta,
             body: None,
             not_before: None,
+            subject: None,
         };
         let Ok(Ingested::Created { event, .. }) = host.handle.ingest(draft).await else { panic!() };
         let whole = host.get(&format!("/api/v1/events/{event}")).await.json();

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::limits::{EVENT_DATA_BYTES_MAX, EXTERNAL_ID_BYTES_MAX};
+use crate::limits::{EVENT_DATA_BYTES_MAX, EXTERNAL_ID_BYTES_MAX, SUBJECT_BYTES_MAX};
 use crate::trigger::{BadPattern, check_event_name};
 use crate::{Digest, EventId, Json, Timestamp};
 
@@ -41,10 +41,11 @@ pub struct Event {
     /// How many events stand before it in a chain of events that cause events.
     #[serde(default)]
     pub depth: u32,
-    /// Whom the payload is about, once payloads are encrypted per person.
+    /// Whom the payload is about: Clerk's id of the user, or what else the sender calls the person by. All that is
+    /// kept of the event and its runs is then encrypted for that person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// The key that the payload is encrypted with.
+    /// The key that it is encrypted with; a store that encrypts sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
 }
@@ -60,6 +61,8 @@ pub enum Refusal {
     Data { size: usize },
     #[error("a sender's id has 1 to {EXTERNAL_ID_BYTES_MAX} bytes (EXTERNAL_ID_BYTES_MAX), this one {size}")]
     ExternalId { size: usize },
+    #[error("a subject has 1 to {SUBJECT_BYTES_MAX} bytes (SUBJECT_BYTES_MAX), this one {size}")]
+    Subject { size: usize },
 }
 
 impl Event {
@@ -71,6 +74,11 @@ impl Event {
         }
         if self.data.size() > EVENT_DATA_BYTES_MAX {
             return Err(Refusal::Data { size: self.data.size() });
+        }
+        if let Some(size) =
+            self.subject.as_ref().map(String::len).filter(|size| !(1..=SUBJECT_BYTES_MAX).contains(size))
+        {
+            return Err(Refusal::Subject { size });
         }
         match &self.external_id {
             Some(id) if !(1..=EXTERNAL_ID_BYTES_MAX).contains(&id.len()) => Err(Refusal::ExternalId { size: id.len() }),
@@ -134,6 +142,14 @@ mod tests {
     fn a_senders_id_is_neither_empty_nor_too_long() {
         for (id, allowed) in [("a", true), (&*"a".repeat(256), true), (&*"a".repeat(257), false), ("", false)] {
             assert_eq!(event(id, "e").check().is_ok(), allowed, "{} bytes", id.len());
+        }
+    }
+
+    #[test]
+    fn a_subject_is_neither_empty_nor_too_long() {
+        for (length, allowed) in [(0, false), (1, true), (256, true), (257, false)] {
+            let event = Event { subject: Some("s".repeat(length)), ..event("a", "e") };
+            assert_eq!(event.check().is_ok(), allowed, "{length} bytes");
         }
     }
 

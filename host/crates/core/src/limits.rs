@@ -9,6 +9,8 @@ pub const EVENT_NAME_BYTES_MAX: usize = 256;
 pub const EVENT_DATA_BYTES_MAX: usize = 1 << 20;
 /// A sender's own id of an event, bytes.
 pub const EXTERNAL_ID_BYTES_MAX: usize = 256;
+/// Whom an event is about, bytes: an id, or an e-mail address.
+pub const SUBJECT_BYTES_MAX: usize = 256;
 /// A workflow's id and a plugin's name.
 pub const ID_BYTES_MAX: usize = 64;
 /// A step's name, bytes of UTF-8, without the host's `#n`.

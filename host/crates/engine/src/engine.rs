@@ -7,6 +7,7 @@ use stepwell_store::{Error as StoreError, Retention};
 use tokio::task::JoinHandle;
 use tracing::warn;
 
+use crate::erasing::{EraseOn, keep_erasing};
 use crate::handle::Handle;
 use crate::limits::ACTIVATIONS_MAX_DEFAULT;
 use crate::retention::keep_pruning;
@@ -23,11 +24,13 @@ pub struct Settings {
     pub reenters: bool,
     /// How long what is over is kept. None deletes nothing.
     pub retention: Option<Retention>,
+    /// Which events ask for a person to be erased.
+    pub erase: EraseOn,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { activations_max: ACTIVATIONS_MAX_DEFAULT, reenters: false, retention: None }
+        Self { activations_max: ACTIVATIONS_MAX_DEFAULT, reenters: false, retention: None, erase: EraseOn::default() }
     }
 }
 
@@ -36,7 +39,8 @@ impl Default for Settings {
 pub struct Engine {
     shared: Arc<Shared>,
     scheduler: JoinHandle<()>,
-    pruning: Option<JoinHandle<()>>,
+    /// What deletes beside it.
+    deleting: Vec<JoinHandle<()>>,
 }
 
 impl Engine {
@@ -44,13 +48,15 @@ impl Engine {
     pub async fn start(ports: Ports, settings: Settings) -> Result<(Self, Handle), StoreError> {
         let lease = ports.store.acquire().await?;
         let registry = ports.store.registry().await?;
-        let shared = Arc::new(Shared::new(ports, registry, settings.reenters));
+        let shared = Arc::new(Shared::new(ports, registry, (settings.reenters, settings.erase)));
         absolve_parked(&shared).await?;
         let scheduler = Scheduler::new(Arc::clone(&shared), lease, settings.activations_max);
         let scheduler = tokio::spawn(scheduler.run());
         let pruning = settings.retention.map(|retention| tokio::spawn(keep_pruning(Arc::clone(&shared), retention)));
         let handle = Handle::new(Arc::clone(&shared));
-        Ok((Self { shared, scheduler, pruning }, handle))
+        let erasing = tokio::spawn(keep_erasing(handle.clone()));
+        let deleting = pruning.into_iter().chain([erasing]).collect();
+        Ok((Self { shared, scheduler, deleting }, handle))
     }
 
     /// Takes events in and executes runs from now on.
@@ -85,7 +91,7 @@ impl Engine {
         });
         tokio::select! {
             biased;
-            () = ended(&mut self.scheduler, self.pruning.as_mut()) => {}
+            () = ended(&mut self.scheduler, &mut self.deleting) => {}
             () = self.shared.clock.pause(limit) => {
                 let active = self.shared.active.executing().len();
                 warn!(active, "runs are still being executed; they are run again at the next start");
@@ -95,11 +101,11 @@ impl Engine {
     }
 }
 
-/// Resolves once both have ended. What they panicked with is told.
-async fn ended(scheduler: &mut JoinHandle<()>, pruning: Option<&mut JoinHandle<()>>) {
+/// Resolves once all have ended. What they panicked with is told.
+async fn ended(scheduler: &mut JoinHandle<()>, deleting: &mut [JoinHandle<()>]) {
     let _ = scheduler.await;
-    if let Some(pruning) = pruning {
-        let _ = pruning.await;
+    for task in deleting {
+        let _ = task.await;
     }
 }
 
@@ -123,6 +129,6 @@ async fn absolve_parked(shared: &Shared) -> Result<(), StoreError> {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.scheduler.abort();
-        self.pruning.iter().for_each(JoinHandle::abort);
+        self.deleting.iter().for_each(JoinHandle::abort);
     }
 }

@@ -8,7 +8,7 @@ use stepwell_core::event::Refusal;
 use stepwell_core::registry::Plugin;
 use stepwell_core::run::{Control, Status, Wish};
 use stepwell_core::{Digest, Event, EventId, Json, Manifest, PluginName, Registry, RunId, Timestamp, WorkflowId};
-use stepwell_store::{Element, Error as StoreError, Ingested, Verdict};
+use stepwell_store::{Element, Erasure, Error as StoreError, Ingested, Verdict};
 use thiserror::Error;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, broadcast};
 
@@ -39,6 +39,8 @@ pub struct Draft {
     pub body: Option<Digest>,
     /// The runs that it starts begin no earlier.
     pub not_before: Option<Timestamp>,
+    /// Whom it is about: what is kept of it is encrypted for that person.
+    pub subject: Option<String>,
 }
 
 /// Why nothing can be taken in now. The sender is to come again.
@@ -128,10 +130,12 @@ impl Handle {
         let place = Arc::clone(&self.shared.ingests).try_acquire_owned().map_err(|_| no_room())?;
         let event = self.event(draft);
         event.check()?;
+        let asked = self.shared.to_erase.asked_by(&event);
         match self.write(Element::Ingest(Box::new(event)), Some(place)).await? {
             Verdict::Ingested(ingested) => {
                 if let Ingested::Created { runs, .. } = &ingested {
                     runs.iter().for_each(|run| self.shared.changed(*run));
+                    asked.into_iter().for_each(|asked| self.shared.to_erase.add(asked));
                 }
                 Ok(ingested)
             }
@@ -155,9 +159,32 @@ impl Handle {
             not_before: draft.not_before,
             body: Some(body),
             depth: 0,
-            subject: None,
+            subject: draft.subject,
             key_id: None,
         }
+    }
+
+    /// Erases all that is kept about this subject, and ends what of it is being executed. Answers once it is gone for
+    /// good.
+    pub async fn erase(&self, subject: &str) -> Result<Erasure, Unavailable> {
+        self.end_runs_of(subject).await?;
+        let (store, now) = (&self.shared.store, self.shared.clock.now());
+        let erased = self.shared.answer_at_length(store.erase(subject, now)).await.map_err(|error| refused(&error))?;
+        // What was claimed in between finds no run where it writes; it need not get that far.
+        self.end_runs_of(subject).await?;
+        self.shared.scheduler_wake.notify_one();
+        Ok(erased)
+    }
+
+    /// Interrupts what is being executed about this subject, or of runs that are gone.
+    async fn end_runs_of(&self, subject: &str) -> Result<(), Unavailable> {
+        for id in self.shared.active.executing() {
+            let run = self.shared.answer(self.shared.store.run(id)).await.map_err(|error| refused(&error))?;
+            if run.is_none_or(|detail| detail.run.subject.as_deref() == Some(subject)) {
+                self.shared.active.cancel(id);
+            }
+        }
+        Ok(())
     }
 
     /// Takes down what a person wants of a run. Answers once that is durable; the run takes it up at

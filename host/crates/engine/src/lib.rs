@@ -7,6 +7,7 @@ mod behind;
 pub mod clock;
 mod deadline;
 mod engine;
+mod erasing;
 pub mod executor;
 mod handle;
 pub mod limits;
@@ -19,6 +20,7 @@ mod slots;
 
 pub use clock::{Chance, Clock};
 pub use engine::{Engine, Settings};
+pub use erasing::EraseOn;
 pub use executor::{Activation, Calls, Executor, Exit};
 pub use handle::{Changed, ControlError, Draft, Handle, IngestError, RegisterError, Unavailable};
 pub use shared::Ports;

@@ -23,6 +23,8 @@ pub const GATHERING_MAX: Duration = Duration::from_millis(2);
 pub const STORE_SILENT_MAX: Duration = Duration::from_secs(60);
 /// How often it is looked for what has been over for long enough.
 pub const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// How long after one that failed an erasure is tried again.
+pub const ERASE_AGAIN: Duration = Duration::from_secs(60);
 /// Runs and events that are deleted at once.
 pub const PRUNE_MAX: usize = 64;
 /// The pause after that at least: 64 / 10 ms are 6,400 a second, more than come with one disk's syncs.

@@ -230,7 +230,8 @@ impl Session {
             Verdict::Changed { revision, control } => Ok(self.taken(receipt.sequence, revision, control, release)),
             verdict => {
                 let run = self.with(|execution| execution.run().id);
-                warn!(%run, ?verdict, "a write was not taken: the activation is dropped");
+                let verdict = told(&verdict);
+                warn!(%run, verdict, "a write was not taken: the activation is dropped");
                 Err(self.lost())
             }
         }
@@ -266,6 +267,21 @@ impl Session {
     fn close(&self) {
         self.inner().open = None;
         self.deadline.stop();
+    }
+}
+
+/// What a verdict is, and nothing of what somebody else has written.
+const fn told(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::AlreadyRecorded(_) => "an entry is settled already, with another outcome",
+        Verdict::Conflict { .. } => "the run has another revision",
+        Verdict::Fenced => "the lease is superseded",
+        Verdict::NoSuchRun => "the run is gone",
+        Verdict::Changed { .. }
+        | Verdict::Ingested(_)
+        | Verdict::Controlled
+        | Verdict::Refused { .. }
+        | Verdict::Registered => "an answer to another question",
     }
 }
 

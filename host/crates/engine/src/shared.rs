@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use tracing::error;
 
 use crate::active::Active;
+use crate::erasing::{EraseOn, ToErase};
 use crate::handle::Changed;
 use crate::limits::STORE_SILENT_MAX;
 use crate::{Chance, Clock, Executor};
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) ingests: Arc<Semaphore>,
     pub(crate) scheduler_wake: Notify,
     pub(crate) changes: broadcast::Sender<Changed>,
+    pub(crate) to_erase: ToErase,
 }
 
 impl std::fmt::Debug for Shared {
@@ -60,7 +62,7 @@ impl std::fmt::Debug for Ports {
 }
 
 impl Shared {
-    pub(crate) fn new(ports: Ports, registry: Registry, reenters: bool) -> Self {
+    pub(crate) fn new(ports: Ports, registry: Registry, (reenters, erase): (bool, EraseOn)) -> Self {
         Self {
             active: Arc::new(Active::new(ports.witness)),
             reenters,
@@ -73,6 +75,7 @@ impl Shared {
             ingests: Arc::new(Semaphore::new(crate::limits::INGESTS_IN_FLIGHT_MAX)),
             scheduler_wake: Notify::new(),
             changes: broadcast::Sender::new(crate::limits::CHANGES_KEPT),
+            to_erase: ToErase::new(erase),
         }
     }
 
@@ -91,6 +94,14 @@ impl Shared {
             self.failed(error);
         }
         answer
+    }
+
+    /// The same of what takes as long as there is much to do.
+    pub(crate) async fn answer_at_length<T>(
+        &self,
+        ask: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        ask.await.inspect_err(|error| self.failed(error))
     }
 
     /// Where the store failed for good nothing more is taken in, and whoever runs the engine is told. Where one

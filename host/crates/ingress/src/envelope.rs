@@ -14,6 +14,7 @@ use crate::cause::Cause;
 use crate::keys::Verified;
 use crate::limits::JSON_DEPTH_MAX;
 use crate::source::{Kind, Ready};
+use crate::subject;
 
 /// Numbers below it are seconds, others milliseconds: 10^11 ms is March 1973, 10^11 s the year 5138.
 const MILLISECONDS_FROM: f64 = 1e11;
@@ -43,6 +44,10 @@ pub(crate) fn draft(source: &Ready, verified: &Verified<'_>, received_at: Timest
     let event_type = event_type(&members)?;
     let data = *members.get("data").ok_or(Cause::DataMissing)?;
     let ts = members.get("timestamp").and_then(|raw| time(raw)).unwrap_or_else(|| verified.claim.sent_at());
+    let subject = match source.kind {
+        Kind::Clerk => subject::of_clerk(&event_type, data),
+        Kind::Svix | Kind::StandardWebhooks => None,
+    };
     Ok(Draft {
         source: source.name.clone(),
         external_id: Some(verified.claim.id.to_owned()),
@@ -53,6 +58,7 @@ pub(crate) fn draft(source: &Ready, verified: &Verified<'_>, received_at: Timest
         body: Some(Digest::of(verified.body)),
         meta: meta(source.kind, members, received_at)?,
         not_before: None,
+        subject,
     })
 }
 

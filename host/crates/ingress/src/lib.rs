@@ -25,6 +25,7 @@ pub mod samples;
 mod sign;
 mod source;
 mod state;
+mod subject;
 #[cfg(test)]
 mod tests;
 

@@ -171,5 +171,6 @@ fn draft() -> Draft {
         meta: Json::null(),
         body: None,
         not_before: None,
+        subject: None,
     }
 }

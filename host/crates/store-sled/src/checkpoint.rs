@@ -210,7 +210,7 @@ pub(crate) fn put_rows(db: &sled::Db, group: &Group, sync: impl Fn() -> Result<(
 /// The number of the frame that sled's rows are as of, or a later one for some of them.
 pub(crate) fn applied(db: &sled::Db) -> Result<u64, Trouble> {
     use crate::rows::Source;
-    let view = crate::view::View { layers: Vec::new(), db };
+    let view = crate::view::View { layers: Vec::new(), db, cipher: None };
     Ok(view.row::<AppliedRow>(keys::APPLIED)?.unwrap_or_default().frame)
 }
 

@@ -1,7 +1,7 @@
 //! The data directory: its format, its lock, its files made durable.
 //!
 //! `FORMAT` names the format, `LOCK` keeps other processes out, `log/` is the write-ahead log, `sled/` the
-//! database behind it, `snapshots/` what that is made anew from, `components/` has components by digest,
+//! database behind it, `snapshots/` what that is made anew from, `keys/` the key file unless it is elsewhere, `components/` has components by digest,
 //! `backups/` what was kept before an upgrade. FORMAT says `(new)` until the database has been made, so that one which is
 //! gone is never taken for one that was not there yet, and `(restoring)` until a backup is in it whole.
 
@@ -15,12 +15,15 @@ use rustix::fs::{FlockOperation, flock};
 use crate::error::OpenError;
 
 /// What a data directory of this version says in its FORMAT file.
-const FORMAT: &str = "stepwell-sled 2";
+const FORMAT: &str = "stepwell-sled 3";
 /// And before its database is made.
-const FORMAT_NEW: &str = "stepwell-sled 2 (new)";
+const FORMAT_NEW: &str = "stepwell-sled 3 (new)";
 /// And while a backup is being restored into it.
-const FORMAT_RESTORING: &str = "stepwell-sled 2 (restoring)";
-/// The one before, which had no log: it is upgraded.
+const FORMAT_RESTORING: &str = "stepwell-sled 3 (restoring)";
+/// The one before, in which no row was encrypted: it is upgraded.
+const FORMAT_2: &str = "stepwell-sled 2";
+const FORMAT_2_NEW: &str = "stepwell-sled 2 (new)";
+/// And the one before that, which had no log.
 const FORMAT_1: &str = "stepwell-sled 1";
 const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "LOCK";
@@ -34,7 +37,19 @@ pub(crate) enum Age {
     New,
     /// It was written by a version without a log.
     WithoutLog,
+    /// It was written by a version that encrypted nothing.
+    Unsealed,
     Current,
+}
+
+impl Age {
+    /// Whether a log and a database belong to it.
+    pub(crate) const fn has_log(self) -> bool {
+        match self {
+            Self::New | Self::WithoutLog => false,
+            Self::Unsealed | Self::Current => true,
+        }
+    }
 }
 
 /// A data directory that is this process's alone until this is dropped.
@@ -171,12 +186,13 @@ fn check_format(root: &Path, new: &str) -> Result<Age, OpenError> {
     let path = root.join(FORMAT_FILE);
     match fs::read_to_string(&path) {
         Ok(found) if found.trim() == FORMAT => Ok(Age::Current),
-        Ok(found) if found.trim() == FORMAT_NEW => Ok(Age::New),
+        Ok(found) if [FORMAT_NEW, FORMAT_2_NEW].contains(&found.trim()) => Ok(Age::New),
         Ok(found) if found.trim() == FORMAT_RESTORING => {
             let reason = "a restore into it did not come to its end".to_owned();
             Err(OpenError::Damaged { dir: root.to_owned(), reason })
         }
         Ok(found) if found.trim() == FORMAT_1 => Ok(Age::WithoutLog),
+        Ok(found) if found.trim() == FORMAT_2 => Ok(Age::Unsealed),
         Ok(found) => {
             let found = found.trim().chars().take(64).collect();
             Err(OpenError::Format { dir: root.to_owned(), found, known: FORMAT.to_owned() })
@@ -233,9 +249,9 @@ mod tests {
     #[test]
     fn a_newer_format_is_refused_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(FORMAT_FILE), "stepwell-sled 3\n").unwrap();
+        fs::write(dir.path().join(FORMAT_FILE), "stepwell-sled 4\n").unwrap();
         let message = DataDir::open(dir.path()).unwrap_err().to_string();
-        assert!(message.contains("stepwell-sled 3") && message.contains("start the version"), "{message}");
+        assert!(message.contains("stepwell-sled 4") && message.contains("start the version"), "{message}");
         assert!(!dir.path().join("sled").exists());
     }
 

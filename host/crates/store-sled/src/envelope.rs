@@ -3,7 +3,9 @@
 //!
 //! `version:1 shape:1 length:4 crc32c:4 body`, numbers big-endian; the checksum is over key, the first
 //! six bytes and the body. A body that is too large for one key is put as chunks, and its own value
-//! then says how many: `chunks:4 length:4 crc32c:4`, the checksum being that of the whole body.
+//! then says how many: `chunks:4 length:4 crc32c:4`, the checksum being that of the whole body. The body of a
+//! sealed shape is encrypted ([`crate::cipher`]), as a whole before it is put as chunks; the envelope does not look
+//! into it.
 
 use std::ops::Range;
 
@@ -22,6 +24,10 @@ pub(crate) enum Shape {
     /// The body is a [`Chunked`].
     Head,
     Chunk,
+    /// As whole, encrypted.
+    SealedWhole,
+    /// As a head, of a body that is encrypted.
+    SealedHead,
 }
 
 /// Where a large body is.
@@ -38,6 +44,8 @@ impl Shape {
             Self::Whole => 0,
             Self::Head => 1,
             Self::Chunk => 2,
+            Self::SealedWhole => 3,
+            Self::SealedHead => 4,
         }
     }
 
@@ -46,6 +54,8 @@ impl Shape {
             0 => Some(Self::Whole),
             1 => Some(Self::Head),
             2 => Some(Self::Chunk),
+            3 => Some(Self::SealedWhole),
+            4 => Some(Self::SealedHead),
             _ => None,
         }
     }
@@ -136,6 +146,11 @@ mod tests {
     fn the_bytes_of_version_1_stay_readable() {
         let golden = [1, 0, 0, 0, 0, 4, 0x2d, 0x7b, 0xd2, 0xe3, b'b', b'o', b'd', b'y'];
         assert_eq!(seal(b"key", Shape::Whole, b"body"), golden);
+        let shapes = [Shape::Whole, Shape::Head, Shape::Chunk, Shape::SealedWhole, Shape::SealedHead];
+        for (code, shape) in shapes.into_iter().enumerate() {
+            let value = seal(b"key", shape, b"body");
+            assert_eq!((value[1] as usize, unseal(b"key", &value).unwrap().0), (code, shape));
+        }
     }
 
     #[test]

@@ -36,6 +36,21 @@ pub enum OpenError {
     #[error("frame {frame} of the log in {} cannot be read: {reason}; start the version that wrote it", dir.display())]
     Frame { dir: PathBuf, frame: u64, reason: String },
     #[error(
+        "the key file {} cannot be used: {reason}. If it is damaged put back a copy that `stepwell privacy keys export` made",
+        path.display()
+    )]
+    KeyFile { path: PathBuf, reason: String },
+    #[error(
+        "the data directory {} holds people's data under the keys {wanted}, and there is no key file {}: put it back (`stepwell privacy keys import FILE`), or say where it is (`privacy.key_file`)",
+        dir.display(), path.display()
+    )]
+    KeysMissing { dir: PathBuf, path: PathBuf, wanted: String },
+    #[error(
+        "the data directory {} holds people's data under the keys {wanted}, and {} has the keys {found}: put the right key file in its place, or say where it is (`privacy.key_file`)",
+        dir.display(), path.display()
+    )]
+    KeysOther { dir: PathBuf, path: PathBuf, wanted: String, found: String },
+    #[error(
         "the data directory {} is damaged ({reason}): set it aside (do not delete it) and restore a backup in its place",
         dir.display()
     )]

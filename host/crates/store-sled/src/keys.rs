@@ -5,6 +5,7 @@ use stepwell_core::run::Status;
 use stepwell_core::{Digest, Event, EventId, PluginName, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::over_since;
 
+use crate::cipher::{Erasure, Leaf, Person};
 use crate::due::Due;
 
 /// A key in the tree.
@@ -40,6 +41,10 @@ pub(crate) const OVER: u8 = b'T';
 pub(crate) const GONE: u8 = b'G';
 /// How many runs that are not over need a component, by its digest and their plugin.
 pub(crate) const HELD: u8 = b'H';
+/// Events by the leaf of the key that they are encrypted with, and runs that have outlived theirs.
+pub(crate) const ABOUT: u8 = b'U';
+/// Erasures by person and generation.
+pub(crate) const ERASURES: u8 = b'X';
 /// Parts of values that are too large for one key, by its key and their place.
 const CHUNKS: u8 = b'C';
 
@@ -47,6 +52,9 @@ const CHUNKS: u8 = b'C';
 const DUE_OF_RUN: u8 = 1;
 /// What the key of a page has behind that of its first entry.
 const PAGE: u8 = 1;
+
+const ABOUT_EVENT: u8 = b'E';
+const ABOUT_RUN: u8 = b'R';
 
 /// The kind of what is over that is an event, to be looked at behind its time. Runs have their status.
 pub(crate) const OVER_EVENT: u8 = b'E';
@@ -103,6 +111,13 @@ pub(crate) fn delivery(event: &Event) -> Option<Key> {
 pub(crate) fn delivery_of(source: &str, external_id: &str) -> Key {
     let length = u32::try_from(source.len()).unwrap_or(u32::MAX).to_be_bytes();
     key(DELIVERIES, &[&length, source.as_bytes(), external_id.as_bytes()])
+}
+
+/// The source and the sender's id of a delivery's key.
+pub(crate) fn sender_of(key: &[u8]) -> Option<(String, String)> {
+    let (length, rest) = key.get(1..)?.split_first_chunk::<4>()?;
+    let (source, id) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    Some((String::from_utf8(source.to_vec()).ok()?, String::from_utf8(id.to_vec()).ok()?))
 }
 
 pub(crate) fn run_by_workflow(workflow: &WorkflowId, id: &[u8]) -> Key {
@@ -170,8 +185,65 @@ pub(crate) fn over_kind(key: &[u8]) -> Option<u8> {
     key.get(1).copied().filter(|_| is_whole)
 }
 
+/// What all rows of things that are encrypted with the key of this leaf begin with.
+pub(crate) fn about(leaf: Leaf) -> Key {
+    key(ABOUT, &[&leaf.0.to_be_bytes()])
+}
+
+/// What their events begin with.
+pub(crate) fn about_events(leaf: Leaf) -> Key {
+    key(ABOUT, &[&leaf.0.to_be_bytes(), &[ABOUT_EVENT]])
+}
+
+/// And their runs that have outlived their events.
+pub(crate) fn about_runs(leaf: Leaf) -> Key {
+    key(ABOUT, &[&leaf.0.to_be_bytes(), &[ABOUT_RUN]])
+}
+
+/// None for an event that is about nobody.
+pub(crate) fn about_event(event: &Event) -> Option<Key> {
+    let leaf = Leaf::parse(event.key_id.as_deref()?)?;
+    Some([about_events(leaf).as_slice(), event.id.as_bytes()].concat())
+}
+
+/// Of a run that outlives its event. None for one that is about nobody.
+pub(crate) fn about_run(key_id: Option<&str>, run: RunId) -> Option<Key> {
+    let leaf = Leaf::parse(key_id?)?;
+    Some([about_runs(leaf).as_slice(), run.as_bytes()].concat())
+}
+
+/// What is encrypted with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    Event(EventId),
+    Run(RunId),
+}
+
+pub(crate) fn about_what(key: &[u8]) -> Option<About> {
+    let id = id_of(key)?;
+    match *key.get(9)? {
+        ABOUT_EVENT => Some(About::Event(EventId::from_bytes(id))),
+        ABOUT_RUN => Some(About::Run(RunId::from_bytes(id))),
+        _ => None,
+    }
+}
+
+pub(crate) fn erasure(of: Erasure) -> Key {
+    key(ERASURES, &[&of.person.0, &of.generation.to_be_bytes()])
+}
+
+pub(crate) fn erasure_of(key: &[u8]) -> Option<Erasure> {
+    let (person, generation) = key.get(1..)?.split_first_chunk()?;
+    Some(Erasure { person: Person(*person), generation: u32::from_be_bytes(generation.try_into().ok()?) })
+}
+
 pub(crate) fn gone(event: EventId) -> Key {
     key(GONE, &[event.as_bytes()])
+}
+
+/// What all chunks of a value begin with.
+pub(crate) fn chunks(of: &[u8]) -> Key {
+    key(CHUNKS, &[of])
 }
 
 pub(crate) fn chunk(of: &[u8], index: u32) -> Key {
@@ -221,6 +293,8 @@ pub(crate) fn describe(key: &[u8]) -> String {
         Some(&OVER) => id(10).map(|id| format!("the end of {}", RunId::from_bytes(id))),
         Some(&GONE) => id(1).map(|id| format!("the gone runs of event {}", EventId::from_bytes(id))),
         Some(&HELD) => Some("how many runs need a component".to_owned()),
+        Some(&ABOUT) => Some("what is kept about somebody".to_owned()),
+        Some(&ERASURES) => Some("an erasure".to_owned()),
         Some(&CHUNKS) => return describe(key.get(1..).unwrap_or_default()),
         Some(_) | None => None,
     }

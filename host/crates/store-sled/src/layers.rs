@@ -133,6 +133,13 @@ impl Layers {
         self.moved.notify_all();
     }
 
+    /// A group that a start has put is durable, as this frame.
+    pub(crate) fn add_durable(&self, group: Group, frame: u64) {
+        let mut durable = self.durable_mut();
+        durable.active.merge(group);
+        durable.frame = frame;
+    }
+
     /// Nothing more goes to disk.
     pub(crate) fn end(&self) {
         self.pipeline().over = true;

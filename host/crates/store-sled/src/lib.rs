@@ -3,19 +3,22 @@
 //! One thread decides (`writer`), one makes it durable in the log (`commit`), one gives it to sled behind
 //! them (`checkpoint`); what is on the way is in memory (`layers`). Reads go beside all three and see what
 //! is durable (`view`). Everything is in one tree (`keys`), every value in a checked envelope (`envelope`),
-//! every group of elements in one frame (`payload`). A database that does not open is made anew from a
+//! every group of elements in one frame (`payload`); what is about a person is encrypted (`cipher`). A database that does not open is made anew from a
 //! snapshot and the log (`recovery`). Nothing here decides what a run becomes.
 
 mod backup;
 mod checkpoint;
+mod cipher;
 mod commit;
 mod components;
 mod dir;
 mod due;
 mod envelope;
+mod erasures;
 mod error;
 mod in_flight;
 mod in_hand;
+pub mod keyfile;
 mod keys;
 mod known;
 mod layers;

@@ -51,6 +51,16 @@ pub(crate) const PRUNED_BYTES_PER_SLICE: usize = 4 << 20;
 /// And how long it may take, one thing more apart: while a checkpoint deletes as much, sled was seen to take 10 ms
 /// for a read.
 pub(crate) const PRUNING_TIME_PER_SLICE: Duration = Duration::from_millis(5);
+/// Events, or runs without one, that one slice of erasing deletes.
+pub(crate) const ERASED_PER_SLICE: usize = 64;
+/// Bytes after which it deletes no more, and one event more.
+pub(crate) const ERASED_BYTES_PER_SLICE: usize = 4 << 20;
+/// And the time, one event more apart.
+pub(crate) const ERASING_TIME_PER_SLICE: Duration = Duration::from_millis(5);
+/// Bytes of keys after which what a start deletes goes on in another frame, and one row's more.
+pub(crate) const SWEPT_BYTES_PER_FRAME: usize = 8 << 20;
+/// How long a delivery is remembered.
+pub(crate) const DELIVERY_WINDOW: Duration = Duration::from_secs(stepwell_store::limits::DEDUP_DAYS as u64 * 24 * 3600);
 /// The most that sled's cache may be given.
 pub(crate) const CACHE_BYTES_MAX: u64 = 256 << 20;
 /// What it is given otherwise.

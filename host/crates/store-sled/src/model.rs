@@ -39,6 +39,9 @@ pub(crate) struct MetaRow {
     /// Whether the rows of components that runs need are there. A host that does not know them drops this.
     #[serde(default)]
     pub(crate) counts_held: bool,
+    /// The keys that rows about people are encrypted with, once there are any.
+    #[serde(default)]
+    pub(crate) key_id: Option<Digest>,
 }
 
 /// How many runs that are not over need a component.
@@ -53,6 +56,14 @@ pub(crate) struct HeldRow {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct GoneRow {
     pub(crate) last: Timestamp,
+}
+
+/// That a person was erased, or is being erased. Whom is in the key, and nobody without the key file can tell.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct ErasureRow {
+    pub(crate) at: Timestamp,
+    /// Whether all rows are gone and the key is punctured.
+    pub(crate) done: bool,
 }
 
 /// Whose delivery is remembered beyond its event, which is in the key.

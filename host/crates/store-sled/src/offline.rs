@@ -12,11 +12,16 @@ use stepwell_core::Digest;
 
 pub use check::{Finding, Report};
 
+use crate::cipher::Cipher;
 use crate::components;
 use crate::dir::DataDir;
+use crate::envelope::{Shape, unseal};
 use crate::error::OpenError;
-use crate::open::{Options, open_database};
+use crate::keys;
+use crate::model::MetaRow;
+use crate::open::{Options, key_file, open_database, same_keys};
 use crate::recovery::load;
+use crate::rows::decode;
 use crate::snapshot::{self, Component, Record, Snapshots, Summary};
 use crate::store::SledStore;
 
@@ -74,14 +79,18 @@ pub fn check_backup(backup: &Path) -> Result<Held, OfflineError> {
 /// that nothing is left of one that is damaged.
 pub fn restore(backup: &Path, dir: &Path, options: Options) -> Result<Held, OfflineError> {
     let held = check_backup(backup)?;
-    if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
+    let keys = keys_of(backup)?;
+    same_keys(keys, &Cipher::open(&key_file(dir, &options))?, dir)?;
+    // Its keys may have come before it.
+    let is_kept = |entry: std::io::Result<fs::DirEntry>| entry.is_ok_and(|entry| entry.file_name() == "keys");
+    if fs::read_dir(dir).is_ok_and(|mut entries| !entries.all(is_kept)) {
         return Err(OfflineError::NotEmpty { dir: dir.to_owned() });
     }
     let mut data = DataDir::open_for_restoring(dir)?;
     let mut components = Components::new(backup, Some(data.components()));
     snapshot::read(backup, &mut |record| components.take(record))?;
     components.end()?;
-    let database = open_database(&data, options, false)?;
+    let database = open_database(&data, &options, false)?;
     let (frame, sum) = load(&database.db, backup)?;
     // Nothing else leads to what there is now: the log begins behind it.
     let io = |error| OpenError::io(data.snapshots(), error);
@@ -92,13 +101,32 @@ pub fn restore(backup: &Path, dir: &Path, options: Options) -> Result<Held, Offl
     data.wait_until_let_go();
     data.sync()?;
     data.is_made()?;
+    drop(data);
+    if keys.is_some() {
+        // Who has been erased since goes from it too.
+        SledStore::open(dir, options)?.end().map_err(OfflineError::Close)?;
+    }
     Ok(held)
+}
+
+/// The keys that what is about people in a backup is encrypted with, if anything is.
+fn keys_of(backup: &Path) -> Result<Option<Digest>, OfflineError> {
+    let mut found = None;
+    snapshot::read(backup, &mut |record| {
+        if let Record::Row { key: keys::META, value } = record
+            && let Ok((Shape::Whole, body)) = unseal(keys::META, value)
+        {
+            found = decode::<MetaRow>(keys::META, body).ok().and_then(|meta| meta.key_id);
+        }
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// Makes the database anew from its own rows, which is the only way in which it gives space back.
 pub fn compact(dir: &Path, options: Options) -> Result<Compacted, OfflineError> {
     there(dir)?;
-    SledStore::open(dir, options)?.end().map_err(OfflineError::Close)?;
+    SledStore::open(dir, options.clone())?.end().map_err(OfflineError::Close)?;
     let data = DataDir::open(dir)?;
     let before = size(&data.database());
     let io = |path: &Path| {
@@ -106,7 +134,7 @@ pub fn compact(dir: &Path, options: Options) -> Result<Compacted, OfflineError> 
         move |error| OfflineError::Open(OpenError::io(path, error))
     };
     let mut snapshots = Snapshots::open(&data.snapshots(), options.snapshot_bytes).map_err(io(&data.snapshots()))?;
-    let database = open_database(&data, options, false)?;
+    let database = open_database(&data, &options, false)?;
     snapshots.take(&database.db, database.applied, database.expected.known())?;
     drop(database);
     data.wait_until_let_go();
@@ -116,7 +144,7 @@ pub fn compact(dir: &Path, options: Options) -> Result<Compacted, OfflineError> 
     }
     // A crash from here on leaves no database, which is then made of this very snapshot.
     fs::rename(data.database(), &old).map_err(io(&old))?;
-    let fresh = open_database(&data, options, false)?;
+    let fresh = open_database(&data, &options, false)?;
     if let Some((_, newest)) = snapshots.newest_first().next() {
         load(&fresh.db, newest)?;
     }

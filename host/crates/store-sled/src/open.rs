@@ -4,17 +4,21 @@
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use stepwell_log::{Log, SyncFile, Writing};
+use stepwell_core::Digest;
+use stepwell_log::{Appender, Log, SyncFile, Writing};
 use tracing::info;
 
 use crate::checkpoint::{applied, put_applied, put_rows};
+use crate::cipher::Cipher;
 use crate::dir::{Age, DataDir};
+use crate::envelope::{Shape, seal};
+use crate::erasures;
 use crate::error::{OpenError, Trouble};
 use crate::keys;
 use crate::known::Known;
@@ -26,13 +30,13 @@ use crate::limits::{
 use crate::model::MetaRow;
 use crate::payload;
 use crate::recovery;
-use crate::rows::{Put, Rows};
+use crate::rows::{Source, encode};
 use crate::snapshot::Snapshots;
 use crate::sums::{self, Expected, Scrub, Sum};
 use crate::view::View;
 
 /// What may be configured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Memory for sled's cache: 8 MiB unless told, 256 MiB at most.
     pub cache_bytes: u64,
@@ -46,6 +50,8 @@ pub struct Options {
     pub segment_bytes: u64,
     /// How long rows are held to their sum before anybody is served; what is left then is read by and by.
     pub scrub_at_open: Duration,
+    /// The key file of people's data; `keys/privacy.key` in the data directory unless told.
+    pub key_file: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -57,6 +63,7 @@ impl Default for Options {
             snapshot_bytes: SNAPSHOT_EVERY_BYTES,
             segment_bytes: stepwell_log::limits::SEGMENT_BYTES,
             scrub_at_open: SCRUB_AT_OPEN,
+            key_file: None,
         }
     }
 }
@@ -68,6 +75,7 @@ pub(crate) struct Opened {
     pub(crate) db: sled::Db,
     pub(crate) known: Known,
     pub(crate) layers: Arc<Layers>,
+    pub(crate) cipher: Arc<Cipher>,
     pub(crate) log: Log,
     pub(crate) snapshots: Snapshots,
     /// Whether nothing that is kept leads to what there is now, so that a snapshot must.
@@ -85,42 +93,106 @@ pub(crate) struct Database {
 }
 
 /// Opens a data directory.
-pub(crate) fn open(mut dir: DataDir, options: Options, sync: &SyncFile) -> Result<Opened, OpenError> {
+pub(crate) fn open(mut dir: DataDir, options: &Options, sync: &SyncFile) -> Result<Opened, OpenError> {
     let not_usable = |error| OpenError::io(dir.snapshots(), error);
     let mut snapshots = Snapshots::open(&dir.snapshots(), options.snapshot_bytes).map_err(not_usable)?;
-    if dir.age() == Age::Current && !stepwell_log::exists(&dir.log()) {
+    if dir.age().has_log() && !stepwell_log::exists(&dir.log()) {
         return Err(damaged(dir.root(), "its log is gone"));
     }
+    let cipher = Arc::new(Cipher::open(&key_file(dir.root(), options))?);
     let found = database(&dir, options).and_then(|mut database| {
         if dir.age() == Age::WithoutLog {
             database.applied = recovery::upgrade(&dir, &database)?;
         }
-        with_log(&dir, database, options, sync)
+        with_log(&dir, database, Behind { options, sync, cipher: &cipher })
     });
     let (parts, is_rebuilt) = match found {
         Ok(parts) => (parts, false),
         // One that is new may have been half made when the power went.
         Err(refusal) if dir.age() != Age::WithoutLog && is_of_the_database(&refusal) => {
             let database = recovery::rebuild(&dir, &mut snapshots, options, &refusal)?;
-            let rebuilt = with_log(&dir, database, options, sync);
+            let rebuilt = with_log(&dir, database, Behind { options, sync, cipher: &cipher });
             (rebuilt.map_err(|error| recovery::in_vain(&dir, &refusal, &error))?, true)
         }
         Err(refusal) => return Err(refusal),
     };
     let Parts { db, known, layers, log, is_whole, checked } = parts;
-    if let Err(error) = made(&mut dir).and_then(|()| if is_rebuilt { dir.is_fit() } else { Ok(()) }) {
+    if let Err(error) = before_sealed(&dir, &db, &layers)
+        .and_then(|()| made(&mut dir))
+        .and_then(|()| if is_rebuilt { dir.is_fit() } else { Ok(()) })
+    {
         let_go(db);
         return Err(error);
     }
     // A rebuild needs every frame after a snapshot, or all that there ever were.
     let has_a_base = is_whole && log.segments.first() <= snapshots.newest().saturating_add(1);
-    Ok(Opened { dir, db, known, layers, log, snapshots, wants_snapshot: is_rebuilt || !has_a_base, checked })
+    Ok(Opened { dir, db, known, layers, cipher, log, snapshots, wants_snapshot: is_rebuilt || !has_a_base, checked })
 }
 
 /// Everything that was made is durable, and the directory says so.
 fn made(dir: &mut DataDir) -> Result<(), OpenError> {
     dir.sync()?;
     if dir.age() == Age::Current { Ok(()) } else { dir.is_made() }
+}
+
+/// Before a directory gets rows that are encrypted: all that it has in one file, as for every format.
+fn before_sealed(dir: &DataDir, db: &sled::Db, layers: &Layers) -> Result<(), OpenError> {
+    if dir.age() != Age::Unsealed {
+        return Ok(());
+    }
+    let durable = layers.durable();
+    let view = View { layers: vec![&durable.active.layer], db, cipher: None };
+    recovery::keep_before_upgrade(dir, &view, durable.frame)
+}
+
+/// Where the key file of a data directory is.
+pub(crate) fn key_file(root: &Path, options: &Options) -> PathBuf {
+    options.key_file.clone().unwrap_or_else(|| root.join("keys").join("privacy.key"))
+}
+
+/// Refuses other keys than those that the rows are encrypted with.
+pub(crate) fn same_keys(wanted: Option<Digest>, cipher: &Cipher, root: &Path) -> Result<(), OpenError> {
+    let Some(wanted) = wanted else { return Ok(()) };
+    let (dir, path, wanted) = (root.to_owned(), cipher.path().to_owned(), wanted.short());
+    match cipher.id() {
+        Some(found) if found.short() == wanted => Ok(()),
+        Some(found) => Err(OpenError::KeysOther { dir, path, wanted, found: found.short() }),
+        None => Err(OpenError::KeysMissing { dir, path, wanted }),
+    }
+}
+
+/// Makes rows and keys agree on who is erased, durably; refuses keys that are not those of the rows.
+fn settle(db: &sled::Db, layers: &Layers, log: &mut Log, of: (&DataDir, &Arc<Cipher>)) -> Result<(), OpenError> {
+    let (dir, cipher) = of;
+    let groups = {
+        let durable = layers.durable();
+        let view = View { layers: vec![&durable.active.layer], db, cipher: Some(cipher) };
+        let failed = |trouble| refused(dir.root(), trouble);
+        let meta = view.row::<MetaRow>(keys::META).map_err(failed)?;
+        same_keys(meta.and_then(|meta| meta.key_id), cipher, dir.root())?;
+        let stored = erasures::stored(&view).map_err(failed)?;
+        erasures::settle_keys(&stored, cipher).map_err(|trouble| match trouble {
+            Trouble::Failed(reason) | Trouble::Damaged { reason, .. } => {
+                OpenError::KeyFile { path: cipher.path().to_owned(), reason }
+            }
+        })?;
+        erasures::settle_rows(&view, &stored, cipher).map_err(failed)?
+    };
+    for group in groups {
+        let mut frame = Appender::frame();
+        payload::encode(&group.layer, &mut frame);
+        let number = log.appender.append(frame)?;
+        layers.add_durable(group, number);
+    }
+    Ok(())
+}
+
+/// What the log is read over a database with.
+#[derive(Clone, Copy)]
+struct Behind<'a> {
+    options: &'a Options,
+    sync: &'a SyncFile,
+    cipher: &'a Arc<Cipher>,
 }
 
 /// What is there once the log was read.
@@ -152,14 +224,17 @@ fn is_of_the_database(refusal: &OpenError) -> bool {
         | OpenError::Full { .. }
         | OpenError::Format { .. }
         | OpenError::Frame { .. }
+        | OpenError::KeyFile { .. }
+        | OpenError::KeysMissing { .. }
+        | OpenError::KeysOther { .. }
         | OpenError::Log(_) => false,
     }
 }
 
 /// Opens the database, or makes it in a directory that never had one.
-fn database(dir: &DataDir, options: Options) -> Result<Database, OpenError> {
+fn database(dir: &DataDir, options: &Options) -> Result<Database, OpenError> {
     let is_new = dir.age() == Age::New;
-    if dir.age() == Age::Current && dir.unfit().exists() {
+    if dir.age().has_log() && dir.unfit().exists() {
         return Err(damaged(dir.root(), "its database was found to be damaged while it was in use"));
     }
     if !is_new && !dir.database_exists() {
@@ -169,10 +244,10 @@ fn database(dir: &DataDir, options: Options) -> Result<Database, OpenError> {
 }
 
 /// Opens the database, made if need be. A thread that does not come back keeps its files open.
-pub(crate) fn open_database(dir: &DataDir, options: Options, make_it: bool) -> Result<Database, OpenError> {
-    let (root, path) = (dir.root().to_owned(), dir.database());
+pub(crate) fn open_database(dir: &DataDir, options: &Options, make_it: bool) -> Result<Database, OpenError> {
+    let (root, path, cache_bytes) = (dir.root().to_owned(), dir.database(), options.cache_bytes);
     guarded(dir.root(), options.open_limit, move || {
-        let db = open_sled(&root, &path, options)?;
+        let db = open_sled(&root, &path, cache_bytes)?;
         if make_it {
             make(&db).map_err(|trouble| refused(&root, trouble))?;
         }
@@ -206,9 +281,9 @@ fn guarded<T: Send + 'static>(
 }
 
 /// Reads the log over the database, and what the writer has to know.
-fn with_log(dir: &DataDir, database: Database, options: Options, sync: &SyncFile) -> Result<Parts, OpenError> {
+fn with_log(dir: &DataDir, database: Database, behind: Behind<'_>) -> Result<Parts, OpenError> {
     let db = database.db.clone();
-    let parts = read_over(dir, database, options, sync);
+    let parts = read_over(dir, database, behind);
     if parts.is_err() {
         let_go(db);
     }
@@ -220,7 +295,8 @@ pub(crate) fn let_go(db: sled::Db) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(db)));
 }
 
-fn read_over(dir: &DataDir, database: Database, options: Options, sync: &SyncFile) -> Result<Parts, OpenError> {
+fn read_over(dir: &DataDir, database: Database, behind: Behind<'_>) -> Result<Parts, OpenError> {
+    let Behind { options, sync, cipher } = behind;
     let Database { db, applied, expected } = database;
     // What a checkpoint that was cut short had left to give, and what came behind it.
     let until = if let Expected::Once(at) = expected { at.frame } else { applied };
@@ -244,18 +320,22 @@ fn read_over(dir: &DataDir, database: Database, options: Options, sync: &SyncFil
         let mut durable = layers.durable_mut();
         (durable.active, durable.frame) = (group, recovery.last);
     }
-    let (theirs, of, root) = (Arc::clone(&layers), db.clone(), dir.root().to_owned());
+    let (of, root, scrub_at_open) = (db.clone(), dir.root().to_owned(), options.scrub_at_open);
     let completed = Completed { file: dir.database_file()?, sync: Arc::clone(sync), left };
-    let (known, checked) = guarded(dir.root(), options.open_limit, move || {
-        let work = || -> Result<_, Trouble> {
-            let (applied, sum) = completed.give(&of, (applied, expected))?;
-            let checked = checked(&of, (applied, sum), options.scrub_at_open)?;
-            let durable = theirs.durable();
-            Ok((Known::of(&View { layers: vec![&durable.active.layer], db: &of })?, checked))
-        };
-        work().map_err(|trouble| refused(&root, trouble))
+    let checked = guarded(dir.root(), options.open_limit, move || {
+        let complete = || completed.give(&of, (applied, expected));
+        let held = complete().and_then(|(applied, sum)| checked(&of, (applied, sum), scrub_at_open));
+        held.map_err(|trouble| refused(&root, trouble))
     })?;
-    Ok(Parts { db, known, layers, log: opened.log, is_whole: recovery.is_whole, checked })
+    let mut log = opened.log;
+    settle(&db, &layers, &mut log, (dir, cipher))?;
+    let (theirs, of, root, with) = (Arc::clone(&layers), db.clone(), dir.root().to_owned(), Arc::clone(cipher));
+    let known = guarded(dir.root(), options.open_limit, move || {
+        let durable = theirs.durable();
+        let view = View { layers: vec![&durable.active.layer], db: &of, cipher: Some(&with) };
+        Known::of(&view).map_err(|trouble| refused(&root, trouble))
+    })?;
+    Ok(Parts { db, known, layers, log, is_whole: recovery.is_whole, checked })
 }
 
 /// A checkpoint that a crash cut short, to be completed.
@@ -300,13 +380,8 @@ fn checked(db: &sled::Db, (applied, expected): (u64, Option<Sum>), time: Duratio
 
 /// Puts the row that every database has.
 pub(crate) fn make(db: &sled::Db) -> Result<(), Trouble> {
-    let mut rows = Rows::new(db.clone(), Arc::default());
-    rows.put_new(Put::new(keys::META.to_vec(), &MetaRow::default())?);
-    for (key, value) in rows.take().into_iter().flat_map(|group| group.layer) {
-        if let Some(value) = value {
-            db.insert(key, value)?;
-        }
-    }
+    let body = encode(keys::META, &MetaRow::default())?;
+    db.insert(keys::META, seal(keys::META, Shape::Whole, &body))?;
     if let Some(sum) = Scrub::default().go_on(db, Duration::MAX)? {
         sums::put_first(db, 0, sum)?;
     }
@@ -325,14 +400,14 @@ pub(crate) fn damaged(root: &Path, reason: &str) -> OpenError {
     OpenError::Damaged { dir: root.to_owned(), reason: reason.to_owned() }
 }
 
-fn open_sled(root: &Path, path: &Path, options: Options) -> Result<sled::Db, OpenError> {
+fn open_sled(root: &Path, path: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
     /// sled's own threads hold its lock for a moment after a close. Ours says that nobody else has it.
     const TRIES: u32 = 400;
     const PAUSE: Duration = Duration::from_millis(5);
     let config = sled::Config::new()
         .path(path)
         .mode(sled::Mode::HighThroughput)
-        .cache_capacity(options.cache_bytes.min(CACHE_BYTES_MAX))
+        .cache_capacity(cache_bytes.min(CACHE_BYTES_MAX))
         .flush_every_ms(Some(SLED_FLUSH_EVERY_MS));
     let mut tries = 0;
     loop {

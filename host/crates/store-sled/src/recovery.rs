@@ -21,7 +21,7 @@ use crate::view::View;
 pub(crate) fn rebuild(
     dir: &DataDir,
     snapshots: &mut Snapshots,
-    options: Options,
+    options: &Options,
     refusal: &OpenError,
 ) -> Result<Database, OpenError> {
     let aside = set_aside(dir)?;
@@ -74,30 +74,33 @@ pub(crate) fn load(db: &sled::Db, path: &Path) -> Result<(u64, Sum), Error> {
     Ok((summary.frame, sum))
 }
 
+/// What is kept before an upgrade to this version's format.
+const FORMAT_BACKUP: &str = "before-format-3.backup";
+
 /// What a directory without a log had, as if one frame had brought it. The log begins behind it, so it is
 /// never taken for all that there ever was, which a database could be made anew from.
 const BEFORE_THE_LOG: u64 = 1;
 
 /// Before a directory without a log gets one: all of it in one file. Answers the frame that it is as of.
 pub(crate) fn upgrade(dir: &DataDir, database: &Database) -> Result<u64, OpenError> {
-    keep_before_upgrade(dir, &database.db)?;
+    keep_before_upgrade(dir, &View { layers: Vec::new(), db: &database.db, cipher: None }, BEFORE_THE_LOG)?;
     let failed = |reason: String| damaged(dir.root(), &reason);
     put_applied(&database.db, BEFORE_THE_LOG).map_err(|trouble| failed(trouble.to_string()))?;
     database.db.flush().map_err(|error| failed(error.to_string()))?;
     Ok(BEFORE_THE_LOG)
 }
 
-fn keep_before_upgrade(dir: &DataDir, db: &sled::Db) -> Result<(), OpenError> {
-    let path = dir.backups().join("before-format-2.backup");
+/// Keeps all that a directory of an earlier format has, in a backup.
+pub(crate) fn keep_before_upgrade(dir: &DataDir, view: &View<'_>, frame: u64) -> Result<(), OpenError> {
+    let path = dir.backups().join(FORMAT_BACKUP);
     if path.exists() {
         // A crash came between this and the upgrade.
         return Ok(());
     }
     fs::create_dir_all(dir.backups()).map_err(|error| OpenError::io(dir.backups(), error))?;
-    let view = View { layers: Vec::new(), db };
-    let kept = backup::write(&path, &view, BEFORE_THE_LOG, &dir.components());
+    let kept = backup::write(&path, view, frame, &dir.components());
     kept.map_err(|error| damaged(dir.root(), &format!("no backup could be made before its upgrade: {error}")))?;
-    info!(backup = %path.display(), "the data directory gets a log; a backup of what it was is kept");
+    info!(backup = %path.display(), "the data directory gets another format; a backup of what it was is kept");
     Ok(())
 }
 

@@ -6,12 +6,25 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sled::IVec;
 
+use crate::cipher::{Cipher, Leaf, Unreadable};
 use crate::envelope::{BODY_BYTES_MAX, Chunked, Shape, seal, unseal};
 use crate::error::Trouble;
 use crate::keys::{self, Key};
 use crate::layers::{Group, Layer, Layers};
 use crate::packing::{pack, unpack};
 use crate::view::View;
+
+/// A body as it is kept.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    Plain(Vec<u8>),
+    /// Encrypted for its person.
+    Sealed(Vec<u8>),
+}
+
+fn damaged(key: &[u8], reason: impl Into<String>) -> Trouble {
+    Trouble::Damaged { what: keys::describe(key), reason: reason.into() }
+}
 
 /// Where values are read from.
 pub(crate) trait Source {
@@ -23,31 +36,43 @@ pub(crate) trait Source {
         self.value(key)?.map(|value| self.body_of(key, &value)).transpose()
     }
 
+    /// What encrypted bodies are read with.
+    fn cipher(&self) -> Option<&Cipher>;
+
     /// The body of this value of this key, checked, with its chunks.
     fn body_of(&self, key: &[u8], value: &[u8]) -> Result<Vec<u8>, Trouble> {
-        let damaged = |reason| Trouble::Damaged { what: keys::describe(key), reason };
-        let (shape, body) = unseal(key, value).map_err(damaged)?;
-        match shape {
-            Shape::Whole => Ok(body.to_vec()),
-            Shape::Head => {
-                let head = Chunked::decode(body).map_err(damaged)?;
-                let whole = self.chunks(key, head)?;
-                head.check(&whole).map_err(damaged)?;
-                Ok(whole)
+        match self.kept(key, value)? {
+            Kept::Plain(body) => Ok(body),
+            Kept::Sealed(text) => {
+                let body = self.cipher().ok_or(Unreadable::NoKeys).and_then(|cipher| cipher.decrypt(key, &text));
+                body.map_err(|unreadable| damaged(key, unreadable.reason()))
             }
-            Shape::Chunk => Err(damaged("it is a part of another value".to_owned())),
         }
     }
 
-    fn chunks(&self, key: &[u8], head: Chunked) -> Result<Vec<u8>, Trouble> {
-        let damaged = |reason| Trouble::Damaged { what: keys::describe(key), reason };
+    /// What is kept under this key, checked, with its chunks.
+    fn kept(&self, key: &[u8], value: &[u8]) -> Result<Kept, Trouble> {
+        let (shape, body) = unseal(key, value).map_err(|reason| damaged(key, reason))?;
+        match shape {
+            Shape::Whole => Ok(Kept::Plain(body.to_vec())),
+            Shape::SealedWhole => Ok(Kept::Sealed(body.to_vec())),
+            Shape::Head => self.chunks(key, body).map(Kept::Plain),
+            Shape::SealedHead => self.chunks(key, body).map(Kept::Sealed),
+            Shape::Chunk => Err(damaged(key, "it is a part of another value")),
+        }
+    }
+
+    fn chunks(&self, key: &[u8], head: &[u8]) -> Result<Vec<u8>, Trouble> {
+        let head = Chunked::decode(head).map_err(|reason| damaged(key, reason))?;
         let mut whole = Vec::new();
         for index in 0..head.chunks {
-            let key = keys::chunk(key, index);
-            let value = self.value(&key)?.ok_or_else(|| damaged(format!("its chunk {index} is missing")))?;
-            let (_, part) = unseal(&key, &value).map_err(damaged)?;
+            let chunk = keys::chunk(key, index);
+            let missing = || damaged(&chunk, format!("its chunk {index} is missing"));
+            let value = self.value(&chunk)?.ok_or_else(missing)?;
+            let (_, part) = unseal(&chunk, &value).map_err(|reason| damaged(&chunk, reason))?;
             whole.extend_from_slice(part);
         }
+        head.check(&whole).map_err(|reason| damaged(key, reason))?;
         Ok(whole)
     }
 
@@ -73,19 +98,24 @@ impl Source for View<'_> {
     fn value(&self, key: &[u8]) -> Result<Option<IVec>, Trouble> {
         self.get(key)
     }
+
+    fn cipher(&self) -> Option<&Cipher> {
+        self.cipher
+    }
 }
 
 /// A row that is ready to be put.
 #[derive(Debug)]
 pub(crate) struct Put {
     pub(crate) key: Key,
-    pub(crate) body: Vec<u8>,
+    pub(crate) kept: Kept,
 }
 
 impl Put {
+    /// Of a row about nobody.
     pub(crate) fn new<T: Serialize>(key: Key, row: &T) -> Result<Self, Trouble> {
         let body = encode(&key, row)?;
-        Ok(Self { key, body })
+        Ok(Self { key, kept: Kept::Plain(body) })
     }
 }
 
@@ -95,6 +125,7 @@ impl Put {
 pub(crate) struct Rows {
     db: sled::Db,
     layers: Arc<Layers>,
+    cipher: Arc<Cipher>,
     pending: Group,
 }
 
@@ -105,11 +136,24 @@ impl Source for Rows {
             None => self.below(|view| view.get(key)),
         }
     }
+
+    fn cipher(&self) -> Option<&Cipher> {
+        Some(&self.cipher)
+    }
 }
 
 impl Rows {
-    pub(crate) fn new(db: sled::Db, layers: Arc<Layers>) -> Self {
-        Self { db, layers, pending: Group::default() }
+    pub(crate) fn new(db: sled::Db, layers: Arc<Layers>, cipher: Arc<Cipher>) -> Self {
+        Self { db, layers, cipher, pending: Group::default() }
+    }
+
+    /// Of a row that is encrypted for its person, if it is about one: `key_id` is what its event says.
+    pub(crate) fn sealed<T: Serialize>(&self, key: Key, row: &T, key_id: Option<&str>) -> Result<Put, Trouble> {
+        let Some(key_id) = key_id else { return Put::new(key, row) };
+        let leaf =
+            Leaf::parse(key_id).ok_or_else(|| damaged(&key, format!("it has the key {key_id:?}, which is none")))?;
+        let text = self.cipher.encrypt(leaf, &key, &encode(&key, row)?)?;
+        Ok(Put { key, kept: Kept::Sealed(text) })
     }
 
     /// Looks at the state with all that was handed over, but not what is pending.
@@ -120,14 +164,14 @@ impl Rows {
         layers.extend(pipeline.in_flight.as_deref().map(|group| &group.layer));
         layers.push(&durable.active.layer);
         layers.extend(durable.frozen.as_deref().map(|group| &group.layer));
-        look(&View { layers, db: &self.db })
+        look(&View { layers, db: &self.db, cipher: Some(&self.cipher) })
     }
 
     /// Looks at the state as the writer has it.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
         self.below(|view| {
             let layers = [&[&self.pending.layer], view.layers.as_slice()].concat();
-            look(&View { layers, db: view.db })
+            look(&View { layers, db: view.db, cipher: view.cipher })
         })
     }
 
@@ -160,25 +204,29 @@ impl Rows {
     }
 
     /// Puts a row where there is none, or one that is never chunked.
-    pub(crate) fn put_new(&mut self, Put { key, body }: Put) {
+    pub(crate) fn put_new(&mut self, Put { key, kept }: Put) {
+        let (whole, head, body) = match kept {
+            Kept::Plain(body) => (Shape::Whole, Shape::Head, body),
+            Kept::Sealed(text) => (Shape::SealedWhole, Shape::SealedHead, text),
+        };
         if body.len() <= BODY_BYTES_MAX {
-            let value = seal(&key, Shape::Whole, &body);
+            let value = seal(&key, whole, &body);
             self.set(key, Some(value));
             return;
         }
-        let head = Chunked::of(&body);
-        for (index, part) in (0..head.chunks).zip(body.chunks(BODY_BYTES_MAX)) {
+        let chunked = Chunked::of(&body);
+        for (index, part) in (0..chunked.chunks).zip(body.chunks(BODY_BYTES_MAX)) {
             let key = keys::chunk(&key, index);
             let value = seal(&key, Shape::Chunk, part);
             self.set(key, Some(value));
         }
-        let value = seal(&key, Shape::Head, &head.encode());
+        let value = seal(&key, head, &chunked.encode());
         self.set(key, Some(value));
     }
 
     /// Puts a row of an index: all that it says is in its key.
     pub(crate) fn mark(&mut self, key: Key) {
-        self.put_new(Put { key, body: Vec::new() });
+        self.put_new(Put { key, kept: Kept::Plain(Vec::new()) });
     }
 
     /// Deletes a row that is never chunked.
@@ -213,9 +261,9 @@ impl Rows {
     fn chunks_at(&self, key: &[u8]) -> Result<Vec<Key>, Trouble> {
         let Some(value) = self.value(key)? else { return Ok(Vec::new()) };
         let chunks = match unseal(key, &value) {
-            Ok((Shape::Head, body)) => Chunked::decode(body).map_or(0, |head| head.chunks),
+            Ok((Shape::Head | Shape::SealedHead, body)) => Chunked::decode(body).map_or(0, |head| head.chunks),
             // What is damaged is replaced as it is.
-            Ok((Shape::Whole | Shape::Chunk, _)) | Err(_) => 0,
+            Ok((Shape::Whole | Shape::SealedWhole | Shape::Chunk, _)) | Err(_) => 0,
         };
         Ok((0..chunks).map(|index| keys::chunk(key, index)).collect())
     }
@@ -230,11 +278,12 @@ mod tests {
     use super::*;
 
     fn rows() -> Rows {
-        Rows::new(sled::Config::new().temporary(true).open().unwrap(), Arc::default())
+        let cipher = Cipher::open(std::path::Path::new("no such directory/privacy.key")).unwrap();
+        Rows::new(sled::Config::new().temporary(true).open().unwrap(), Arc::default(), Arc::new(cipher))
     }
 
     fn put(rows: &mut Rows, length: usize) {
-        rows.put(Put { key: b"Rk".to_vec(), body: vec![b'x'; length] }).unwrap();
+        rows.put(Put { key: b"Rk".to_vec(), kept: Kept::Plain(vec![b'x'; length]) }).unwrap();
     }
 
     fn apply(rows: &mut Rows) {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use stepwell_core::RunId;
 use stepwell_store::{Error, Lease};
 
+use crate::cipher::Cipher;
 use crate::dir::DataDir;
 use crate::error::{PANICKED, Trouble};
 use crate::layers::{Layer, Layers};
@@ -19,6 +20,7 @@ pub(crate) struct Shared {
     /// None once the store is closed. Held for reading by readers alone, so that closing waits for them.
     pub(crate) db: RwLock<Option<sled::Db>>,
     pub(crate) layers: Arc<Layers>,
+    pub(crate) cipher: Arc<Cipher>,
     /// Held while sled is written.
     pub(crate) still: Arc<Mutex<()>>,
     pub(crate) components: PathBuf,
@@ -29,11 +31,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(db: sled::Db, layers: Arc<Layers>, dir: &DataDir) -> Self {
+    pub(crate) fn new(db: sled::Db, layers: Arc<Layers>, cipher: Arc<Cipher>, dir: &DataDir) -> Self {
         Self {
             progress: Arc::new(Progress::new(dir.unfit())),
             db: RwLock::new(Some(db)),
             layers,
+            cipher,
             still: Arc::default(),
             components: dir.components(),
             writing_component: Mutex::default(),
@@ -53,7 +56,7 @@ impl Shared {
         let durable = self.layers.durable();
         let mut layers: Vec<&Layer> = over.into_iter().chain([&durable.active.layer]).collect();
         layers.extend(durable.frozen.as_deref().map(|group| &group.layer));
-        read(&View { layers, db }).map_err(|trouble| self.note(trouble))
+        read(&View { layers, db, cipher: Some(&self.cipher) }).map_err(|trouble| self.note(trouble))
     }
 
     /// Gives `with` all that is durable as of one frame, while commits go on.
@@ -70,7 +73,7 @@ impl Shared {
             let durable = self.layers.durable();
             (durable.active.layer.clone(), durable.frame)
         };
-        let view = View { layers: vec![&layer], db };
+        let view = View { layers: vec![&layer], db, cipher: Some(&self.cipher) };
         let done = catch_unwind(AssertUnwindSafe(|| with(&view, frame)));
         done.unwrap_or_else(|_| {
             let reason = format!("{PANICKED} while it was read: start the host again, which makes it anew");

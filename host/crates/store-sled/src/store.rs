@@ -9,8 +9,7 @@ use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, Wor
 use stepwell_log::SyncFile;
 use stepwell_store::limits::SUBMITS_WAITING_MAX;
 use stepwell_store::{
-    Claimed, Counts, Cursor, Element, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt, Retention,
-    RunDetail, RunFilter, Sequence, Store,
+    Claimed, Counts, Cursor, Element, Erasure, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt, Retention, RunDetail, RunFilter, Sequence, Store,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -24,8 +23,8 @@ use crate::rows::Rows;
 use crate::shared::Shared;
 use crate::snapshot::Error as BackupError;
 use crate::view::View;
-use crate::writer::{ClaimAsk, Command, PruneAsk, Reply, Writer};
-use crate::{backup, components, keys, known, needed, read};
+use crate::writer::{Begun, ClaimAsk, Command, PruneAsk, Reply, Writer};
+use crate::{backup, cipher, components, keys, known, needed, read};
 
 /// A store in one data directory. Dropped without [`Store::close`] it still makes durable what was
 /// submitted, and blocks the thread for that.
@@ -35,6 +34,8 @@ pub struct SledStore {
     /// Both are there until this is dropped.
     commands: Option<mpsc::Sender<Command>>,
     writer: Option<JoinHandle<()>>,
+    /// Held while somebody is erased.
+    erasing: tokio::sync::Mutex<()>,
 }
 
 impl SledStore {
@@ -46,10 +47,10 @@ impl SledStore {
     /// As [`SledStore::open`], with another way to sync files: for tests alone.
     #[doc(hidden)]
     pub fn open_with_sync(dir: &Path, options: Options, sync: SyncFile) -> Result<Self, OpenError> {
-        let Opened { dir, db, known, layers, log, snapshots, wants_snapshot, checked } =
-            open::open(DataDir::open(dir)?, options, &sync)?;
+        let Opened { dir, db, known, layers, cipher, log, snapshots, wants_snapshot, checked } =
+            open::open(DataDir::open(dir)?, &options, &sync)?;
         let not_started = |error| OpenError::io(dir.root(), error);
-        let shared = Arc::new(Shared::new(db.clone(), Arc::clone(&layers), &dir));
+        let shared = Arc::new(Shared::new(db.clone(), Arc::clone(&layers), Arc::clone(&cipher), &dir));
         let (wake, woken) = std::sync::mpsc::sync_channel(1);
         let checkpoints = Checkpoints {
             db: db.clone(),
@@ -70,12 +71,12 @@ impl SledStore {
         let commits = Commits { appender: log.appender, layers: Arc::clone(&layers), progress, wake };
         let committer = Committer::start(commits).map_err(not_started)?;
         let (commands, receiver) = mpsc::channel(SUBMITS_WAITING_MAX);
-        let writer = Writer::new(Rows::new(db, layers), known, committer, Arc::clone(&shared));
+        let writer = Writer::new(Rows::new(db, layers, cipher), known, committer, Arc::clone(&shared));
         let thread = std::thread::Builder::new().name("store-write".to_owned());
         let root = dir.root().to_owned();
         let writer = thread.spawn(move || writer.run_thread(receiver, checkpointer, dir));
         let writer = writer.map_err(|error| OpenError::io(root, error))?;
-        Ok(Self { shared, commands: Some(commands), writer: Some(writer) })
+        Ok(Self { shared, commands: Some(commands), writer: Some(writer), erasing: tokio::sync::Mutex::default() })
     }
 
     /// Writes a backup of what is durable now into a file, with every component, and reads it again; commits go
@@ -103,6 +104,27 @@ impl SledStore {
             Error::Closed => Ok(()),
             error => Err(error),
         }
+    }
+
+    /// Erases a person whose erasure has begun: all rows, durably, and only then the key.
+    async fn erase_all(&self, of: cipher::Erasure, at: Timestamp) -> Result<Erasure, Error> {
+        let (mut events, mut runs) = (0, 0);
+        loop {
+            let slice = self.ask(|reply| Command::EraseSome { of, at, reply }).await?;
+            self.durable(slice.sequence).await?;
+            (events, runs) = (events + slice.events, runs + slice.runs);
+            if !slice.more {
+                break;
+            }
+        }
+        self.blocking(move |shared| {
+            let erased = shared.cipher.erase(&[(of, at)]);
+            erased.map(drop).map_err(|trouble| shared.note(trouble))
+        })
+        .await?;
+        let sequence = self.ask(|reply| Command::EndErasing { of, at, reply }).await?;
+        self.durable(sequence).await?;
+        Ok(Erasure::Done { events, runs })
     }
 
     /// Asks the writer.
@@ -251,6 +273,19 @@ impl Store for SledStore {
     async fn prune(&self, now: Timestamp, retention: &Retention, max: usize) -> Result<Pruned, Error> {
         let ask = PruneAsk { now, retention: retention.clone(), max };
         self.ask(|reply| Command::Prune { ask, reply }).await
+    }
+
+    async fn erase(&self, subject: &str, at: Timestamp) -> Result<Erasure, Error> {
+        let _one_at_a_time = self.erasing.lock().await;
+        let subject = subject.to_owned();
+        self.blocking(|shared| shared.cipher.try_to_write().map_err(|trouble| shared.note(trouble))).await?;
+        let (begun, sequence) = self.ask(|reply| Command::BeginErasing { subject, at, reply }).await?;
+        self.durable(sequence).await?;
+        match begun {
+            Begun::Unknown => Ok(Erasure::Unknown),
+            Begun::Before(at) => Ok(Erasure::Before { at }),
+            Begun::Of(of, at) => self.erase_all(of, at).await,
+        }
     }
 
     async fn close(&self) -> Result<(), Error> {

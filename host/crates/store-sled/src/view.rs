@@ -6,6 +6,7 @@ use std::ops::Bound;
 
 use sled::IVec;
 
+use crate::cipher::Cipher;
 use crate::error::Trouble;
 use crate::keys::Key;
 use crate::layers::Layer;
@@ -15,6 +16,8 @@ use crate::layers::Layer;
 pub(crate) struct View<'a> {
     pub(crate) layers: Vec<&'a Layer>,
     pub(crate) db: &'a sled::Db,
+    /// None where no row is looked into.
+    pub(crate) cipher: Option<&'a Cipher>,
 }
 
 /// One row.
@@ -169,7 +172,7 @@ mod tests {
                     }
                 }
             }
-            let view = View { layers: layers.iter().collect(), db: &db };
+            let view = View { layers: layers.iter().collect(), db: &db, cipher: None };
             let (from, to) = (vec![roll(30) as u8], vec![roll(30) as u8]);
             let expected: Vec<_> = model
                 .iter()

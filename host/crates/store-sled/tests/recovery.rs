@@ -218,7 +218,7 @@ async fn a_restore_that_did_not_end_is_not_served() {
 async fn a_database_that_was_half_made_when_the_power_went_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     open(dir.path()).end().unwrap();
-    fs::write(dir.path().join("FORMAT"), "stepwell-sled 2 (new)\n").unwrap();
+    fs::write(dir.path().join("FORMAT"), "stepwell-sled 3 (new)\n").unwrap();
     fs::write(dir.path().join("sled/conf"), "").unwrap();
     let store = open(dir.path());
     fill(&store, 0..10).await;
@@ -326,6 +326,20 @@ async fn a_database_that_shows_its_damage_in_use_is_made_anew_by_the_next_start(
 }
 
 #[tokio::test]
+async fn a_directory_in_which_nothing_was_encrypted_is_upgraded_after_a_backup() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    fill(&store, 0..50).await;
+    store.end().unwrap();
+    fs::write(dir.path().join("FORMAT"), "stepwell-sled 2\n").unwrap();
+    opens_with_all(dir.path(), 50).await;
+    assert_eq!(fs::read_to_string(dir.path().join("FORMAT")).unwrap(), "stepwell-sled 3\n");
+    let to = dir.path().join("to");
+    restore(&dir.path().join("backups/before-format-3.backup"), &to, small()).unwrap();
+    opens_with_all(&to, 50).await;
+}
+
+#[tokio::test]
 async fn a_directory_without_a_log_is_upgraded_after_a_backup() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
@@ -340,8 +354,8 @@ async fn a_directory_without_a_log_is_upgraded_after_a_backup() {
     }
     fs::write(dir.path().join("FORMAT"), "stepwell-sled 1\n").unwrap();
     opens_with_all(dir.path(), 50).await;
-    assert_eq!(fs::read_to_string(dir.path().join("FORMAT")).unwrap(), "stepwell-sled 2\n");
-    let backup = dir.path().join("backups/before-format-2.backup");
+    assert_eq!(fs::read_to_string(dir.path().join("FORMAT")).unwrap(), "stepwell-sled 3\n");
+    let backup = dir.path().join("backups/before-format-3.backup");
     let to = dir.path().join("to");
     restore(&backup, &to, small()).unwrap();
     opens_with_all(&to, 50).await;

@@ -6,6 +6,7 @@
 //! answer durable state only. A store never looks into a run: core decides what a run becomes.
 
 mod element;
+mod erasure;
 mod error;
 pub mod limits;
 mod read;
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 use stepwell_core::{Digest, Entry, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
 
 pub use element::{Change, Element, Ingested, Receipt, Sequence, Verdict};
+pub use erasure::Erasure;
 pub use error::Error;
 pub use read::{Counts, Cursor, EventFilter, KeptComponent, Page, RunDetail, RunFilter, held_by};
 pub use retention::{Keep, Pruned, Retention, over_since};
@@ -105,6 +107,13 @@ pub trait Store: Send + Sync + 'static {
     /// [`limits::PRUNED_LATE_MAX`]. A delivery is remembered beyond its event, for its own time. Costs nothing for
     /// what is parked.
     async fn prune(&self, now: Timestamp, retention: &Retention, max: usize) -> Result<Pruned, Error>;
+
+    /// Erases all that is kept about this subject (`Event::subject`): events with their runs, whatever state those are in
+    /// and in whosever hands, for good once this answers. What a run's holder writes after that finds no such run.
+    /// Deliveries are remembered as ever: one that is sent again starts nothing. An event about the same subject that
+    /// comes meanwhile or later is another one's, and stays. Where this is dropped or the process ends half-way, the
+    /// rest is done when it is asked again, or else by the next start.
+    async fn erase(&self, subject: &str, at: Timestamp) -> Result<Erasure, Error>;
 
     /// Stops the writer after what is submitted is durable, and gives up the data directory.
     async fn close(&self) -> Result<(), Error>;

@@ -20,6 +20,8 @@ pub struct RunFilter {
     pub statuses: Vec<Status>,
     /// None are found by an event whose retention is over.
     pub event: Option<EventId>,
+    /// Runs about this subject that have outlived their events; the others are found by those.
+    pub left_of: Option<String>,
 }
 
 /// Which events to list.
@@ -29,6 +31,8 @@ pub struct EventFilter {
     pub name: Option<String>,
     pub source: Option<String>,
     pub external_id: Option<String>,
+    /// Whom they are about.
+    pub subject: Option<String>,
 }
 
 /// A place in a list: what comes after it is the next page. Opaque to callers; lists are ordered by id

@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::{
-    Claimed, Counts, Cursor, Element, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt, Retention,
-    RunDetail, RunFilter, Sequence, Store,
+    Claimed, Counts, Cursor, Element, Erasure, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt, Retention, RunDetail, RunFilter, Sequence, Store,
 };
 use tokio::sync::watch;
 
@@ -248,6 +247,10 @@ impl<S: Store> Store for FaultStore<S> {
 
     async fn prune(&self, now: Timestamp, retention: &Retention, max: usize) -> Result<Pruned, Error> {
         self.alive()?.prune(now, retention, max).await
+    }
+
+    async fn erase(&self, subject: &str, at: Timestamp) -> Result<Erasure, Error> {
+        self.alive()?.erase(subject, at).await
     }
 
     async fn close(&self) -> Result<(), Error> {

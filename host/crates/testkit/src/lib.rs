@@ -6,9 +6,11 @@ mod executor;
 mod fault;
 mod memory;
 mod plugins;
+mod traces;
 
 pub use events::bare_event;
 pub use executor::{Outcome, ScriptedExecutor, step};
 pub use fault::FaultStore;
 pub use memory::MemoryStore;
 pub use plugins::{DeclaredWorkflow, plugin, plugin_of};
+pub use traces::{traces, traces_in};

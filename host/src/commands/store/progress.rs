@@ -12,7 +12,7 @@ const FIRST: Duration = Duration::from_millis(500);
 const EVERY: Duration = Duration::from_millis(250);
 
 /// Waits for the work; meanwhile a line says what goes on, for how long, and what `measure` finds.
-pub(super) async fn watched<T>(what: &str, measure: impl Fn() -> String, work: impl Future<Output = T>) -> T {
+pub(crate) async fn watched<T>(what: &str, measure: impl Fn() -> String, work: impl Future<Output = T>) -> T {
     if !std::io::stderr().is_terminal() {
         return work.await;
     }

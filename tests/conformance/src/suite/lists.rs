@@ -68,7 +68,7 @@ pub(super) async fn runs_are_filtered<B: Backend>() {
     ]);
     for workflow in workflows {
         for statuses in statuses.clone() {
-            filters.push(RunFilter { workflow: workflow.clone(), statuses, event: None });
+            filters.push(RunFilter { workflow: workflow.clone(), statuses, event: None, left_of: None });
             filters.extend(filters.last().cloned().map(|filter| RunFilter { event: Some(event(4, "").id), ..filter }));
         }
     }
@@ -100,7 +100,7 @@ pub(super) async fn events_are_listed_and_filtered<B: Backend>() {
     for name in [None, some("user"), some("use")] {
         for source in [None, some("api"), some("nobody")] {
             for external_id in [None, some("msg_3"), some("msg_99")] {
-                let filter = EventFilter { name: name.clone(), source: source.clone(), external_id };
+                let filter = EventFilter { name: name.clone(), source: source.clone(), external_id, subject: None };
                 let matches = |event: &&Event| {
                     filter.name.as_ref().is_none_or(|name| event.name == *name)
                         && filter.source.as_ref().is_none_or(|source| event.source == *source)

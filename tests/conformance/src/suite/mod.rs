@@ -4,6 +4,7 @@ mod claims;
 mod components;
 mod controls;
 mod durability;
+mod erasing;
 mod events;
 mod lists;
 mod retention;
@@ -46,6 +47,12 @@ on_every_backend! {
         a_retired_plugin_starts_nothing
         a_workflow_that_two_plugins_declare_starts_one_run
         large_payloads_come_back_whole;
+    erasing:
+        what_is_about_a_person_comes_back_whole
+        all_about_an_erased_person_is_gone_and_nothing_else
+        whoever_works_on_an_erased_run_finds_none_where_they_write
+        a_delivery_of_an_erased_person_starts_nothing_again_and_a_new_one_does
+        runs_that_have_outlived_their_events_are_erased_too;
     claims:
         runs_are_claimed_in_due_order_and_never_early
         a_claimed_run_is_not_claimed_again

@@ -74,3 +74,43 @@ pub(super) async fn accepted(stage: &Stage) -> Result<()> {
     ensure!(lost.is_empty(), "{} of {} accepted events are lost: {lost:?}", lost.len(), stage.accepted.len());
     Ok(())
 }
+
+/// What is asked for a text that may be anywhere.
+const ANSWERS: [&str; 6] = [
+    "/api/v1/events",
+    "/api/v1/runs",
+    "/api/v1/stats",
+    "/api/v1/workflows",
+    "/api/v1/plugins",
+    "/api/v1/webhooks/rejections",
+];
+
+/// `traces TEXT on-disk|in-answers none|some`
+pub(super) async fn traces(stage: &Stage, line: &mut Line) -> Result<()> {
+    let (text, place, expected) = (line.word("a text")?, line.word("a place")?, line.word("none or some")?);
+    let found = match place.as_str() {
+        "on-disk" => stepwell_testkit::traces(stage.host.home.path(), &text),
+        "in-answers" => in_answers(stage, &text).await?,
+        other => anyhow::bail!("there is no place {other}"),
+    };
+    match expected.as_str() {
+        "none" => ensure!(found.is_empty(), "{text:?} is still there: {found:#?}"),
+        "some" => ensure!(!found.is_empty(), "{text:?} is not there"),
+        other => anyhow::bail!("neither none nor some: {other}"),
+    }
+    Ok(())
+}
+
+async fn in_answers(stage: &Stage, text: &str) -> Result<Vec<String>> {
+    let api = stage.host.api()?;
+    let mut paths: Vec<String> = ANSWERS.map(str::to_owned).to_vec();
+    let id = |row: &Value| row.get("id").and_then(Value::as_str).map(str::to_owned);
+    paths.extend(api.events("").await?.iter().filter_map(id).map(|id| format!("/api/v1/events/{id}")));
+    let mut found = Vec::new();
+    for path in paths {
+        let answer = stepwell_harness::once(api.0, &stepwell_harness::Request::get(&path)).await?;
+        let forms = stepwell_testkit::traces_in(answer.text().as_bytes(), text);
+        found.extend(forms.into_iter().map(|form| format!("{path}: {form}")));
+    }
+    Ok(found)
+}

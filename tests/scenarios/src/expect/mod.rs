@@ -11,6 +11,7 @@
 //! | `requests PROVIDER [path=] count=N`, or `least=N` | so many came there |
 //! | `plugin NAME STATE [reason=TEXT] [serves=GUEST] [stamp=]` | the folder's file is like this |
 //! | `rejection REASON [id=]` | a refused delivery is recorded |
+//! | `traces TEXT on-disk\|in-answers none\|some` | the text is in the host's files (data, backups, logs), or in what its API answers, or is not, in any form |
 //! | `accepted` | every event that a flood got accepted is there |
 
 mod host;
@@ -33,6 +34,7 @@ pub(crate) async fn expect(stage: &Stage, line: &mut Line) -> Result<()> {
         "plugin" => host::plugin(stage, line).await,
         "rejection" => host::rejection(stage, line).await,
         "accepted" => host::accepted(stage).await,
+        "traces" => host::traces(stage, line).await,
         "mail" => providers::mail(stage, line).await,
         "stripe" => providers::stripe(stage, line).await,
         "requests" => providers::requests(stage, line).await,

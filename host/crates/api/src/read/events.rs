@@ -18,13 +18,14 @@ pub(crate) struct EventQuery {
 }
 
 impl EventQuery {
-    /// `name`, `source`, `external_id` and `id_prefix`.
+    /// `name`, `source`, `external_id`, `subject` and `id_prefix`.
     pub(crate) fn read(params: &mut Params) -> Result<Self, Problem> {
         Ok(Self {
             filter: EventFilter {
                 name: params.one("name")?,
                 source: params.one("source")?,
                 external_id: params.one("external_id")?,
+                subject: params.one("subject")?,
             },
             ids: params.parsed("id_prefix", IdRange::of_prefix)?,
         })

@@ -42,7 +42,7 @@ impl RunQuery {
     }
 
     fn filter(&self) -> RunFilter {
-        RunFilter { workflow: self.workflow.clone(), statuses: self.statuses.clone(), event: self.event }
+        RunFilter { workflow: self.workflow.clone(), statuses: self.statuses.clone(), event: self.event, left_of: None }
     }
 
     fn wants(&self, shown: &Shown) -> bool {

@@ -1,4 +1,4 @@
-//! Events as they are posted: `{name, data, id?, ts?, v?, not_before?}`. Data are kept as the text that
+//! Events as they are posted: `{name, data, id?, ts?, v?, not_before?, subject?}`. Data are kept as the text that
 //! came; an unknown key is refused, since it is mostly a known one misspelt.
 
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::limits::{EVENTS_MAX, VERSION_BYTES_MAX};
 use crate::problem::Problem;
 use crate::query::nearest;
 
-const KEYS: [&str; 6] = ["name", "data", "id", "ts", "v", "not_before"];
+const KEYS: [&str; 7] = ["name", "data", "id", "ts", "v", "not_before", "subject"];
 
 /// A posted body: the events, and whether they came as an array.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl<'a> Fields<'a> {
         let fields: Self = serde_json::from_str(event.get())
             .map_err(|_| Problem::bad("event_invalid", "an event is a JSON object with name and data"))?;
         fields.check()?;
-        let [name, data, id, ts, v, not_before] = fields.values;
+        let [name, data, id, ts, v, not_before, subject] = fields.values;
         let name = text("name", name)?.ok_or_else(|| Problem::bad("event_invalid", "name is missing"))?;
         let data = data.ok_or_else(|| Problem::bad("event_invalid", "data is missing"))?;
         Ok(Draft {
@@ -125,6 +125,7 @@ impl<'a> Fields<'a> {
             ts: time("ts", ts)?,
             v: text("v", v)?.map(version).transpose()?,
             not_before: time("not_before", not_before)?,
+            subject: text("subject", subject)?,
             ..Self::draft(name, Json::parse(data.get().to_owned()).map_err(not_json)?)
         })
     }
@@ -141,6 +142,7 @@ impl<'a> Fields<'a> {
             meta: Json::parse("{}".to_owned()).unwrap_or_else(|_| Json::null()),
             body: None,
             not_before: None,
+            subject: None,
         }
     }
 
@@ -213,7 +215,7 @@ mod tests {
             (r#"{"nmae":"a","data":1}"#, r#"key_unknown: an event has no key "nmae": did you mean "name"?"#),
             (
                 r#"{"name":"a","data":1,"payload":1}"#,
-                "key_unknown: an event has no key \"payload\"; its keys are name, data, id, ts, v, not_before",
+                "key_unknown: an event has no key \"payload\"; its keys are name, data, id, ts, v, not_before, subject",
             ),
             (r#"{"name":"a"}"#, "event_invalid: data is missing"),
             (r#"{"data":1}"#, "event_invalid: name is missing"),

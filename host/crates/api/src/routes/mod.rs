@@ -4,6 +4,7 @@ mod access;
 mod draft;
 mod events;
 mod plugins;
+mod privacy;
 mod probes;
 mod runs;
 mod store;
@@ -41,6 +42,8 @@ pub(crate) fn api() -> Routes {
         .get("/api/v1/webhooks/rejections", READ, plugins::rejections)
         .get("/api/v1/stats", READ, probes::stats)
         .post("/api/v1/store/backup", ADMIN, store::backup)
+        .post("/api/v1/privacy/erase", ADMIN, privacy::erase)
+        .get("/api/v1/privacy/export", ADMIN, privacy::export)
         .get("/api/v1/tokens", ADMIN, access::tokens)
         .post("/api/v1/tokens", ADMIN, access::create)
         .delete("/api/v1/tokens/{name}", ADMIN, access::revoke)

@@ -29,6 +29,9 @@ pub(crate) struct EventView {
     meta_size: usize,
     received_at: At,
     not_before: Option<At>,
+    /// Whom it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
     depth: u32,
 }
 
@@ -49,6 +52,7 @@ impl EventView {
             meta_size: event.meta.size(),
             received_at: At(event.received_at),
             not_before: event.not_before.map(At),
+            subject: event.subject.clone(),
             depth: event.depth,
         }
     }

@@ -144,6 +144,7 @@ pub(crate) fn draft(name: &str) -> Draft {
         meta: json("{}"),
         body: None,
         not_before: None,
+        subject: None,
     }
 }
 

@@ -11,6 +11,7 @@
 mod behind;
 mod bench;
 mod durability;
+mod erasing;
 mod people;
 mod replay;
 mod retention;

@@ -13,7 +13,7 @@ use crate::due::Due;
 use crate::error::Trouble;
 use crate::keys::{self, Key};
 use crate::known::count_all;
-use crate::model::{CountsRow, DeliveryRow, EventRow, GoneRow, HeldRow, MetaRow, RememberedRow};
+use crate::model::{CountsRow, DeliveryRow, ErasureRow, EventRow, GoneRow, HeldRow, MetaRow, RememberedRow};
 use crate::needed;
 use crate::rows::{Source, decode};
 use crate::snapshot::{self, read};
@@ -118,7 +118,7 @@ fn rows(view: &View<'_>, report: &mut Report) -> Result<(), snapshot::Error> {
         }
     }
     for missing in expected.rows {
-        report.find(keys::describe(&missing), "it is missing, though its run asks for it");
+        report.find(keys::describe(&missing), "it is missing, though its run or event asks for it");
     }
     counts(view, report).map_err(failed)
 }
@@ -138,6 +138,9 @@ fn run(view: &View<'_>, key: &[u8], value: &[u8], expected: &mut Expected, repor
         expected.rows.insert(keys::due(&run.workflow, Due { at, run: run.id }));
     }
     let has_event = !matches!(view.get(&keys::event(run.event)), Ok(None));
+    if !has_event {
+        expected.rows.extend(keys::about_run(run.key_id.as_deref(), run.id));
+    }
     match keys::over_run(&run) {
         Some(over) if has_event && expected.looked_at.is_none_or(|looked_at| looked_at < run.event) => {
             expected.to_come.insert(over);
@@ -164,7 +167,7 @@ fn one(view: &View<'_>, key: &[u8], value: &[u8], expected: &mut Expected, repor
         keys::RUNS => read(decode::<Run>(key, &body).map(|_| ())),
         keys::EVENTS => {
             report.events += 1;
-            read(decode::<EventRow>(key, &body).map(|_| ()))
+            read(decode::<EventRow>(key, &body).map(|row| expected.rows.extend(keys::about_event(&row.event))))
         }
         keys::ENTRIES => {
             let of: Option<[u8; 16]> = key.get(1..17).and_then(|id| id.try_into().ok());
@@ -177,14 +180,15 @@ fn one(view: &View<'_>, key: &[u8], value: &[u8], expected: &mut Expected, repor
             read(decode::<Entry>(key, &body).map(|_| ()))
         }
         keys::DELIVERIES => read(decode::<DeliveryRow>(key, &body).map(|_| ())),
-        keys::DUE | keys::RUNS_BY_WORKFLOW | keys::RUNS_BY_STATUS => {
+        keys::DUE | keys::RUNS_BY_WORKFLOW | keys::RUNS_BY_STATUS | keys::ABOUT => {
             if expected.rows.remove(key) {
                 Ok(())
             } else {
-                Err("no run asks for it".to_owned())
+                Err("no run or event asks for it".to_owned())
             }
         }
         keys::HELD => read(decode::<HeldRow>(key, &body).map(|_| ())),
+        keys::ERASURES => read(decode::<ErasureRow>(key, &body).map(|_| ())),
         keys::OVER => over(key, &body, expected),
         keys::GONE => {
             let event = keys::id_of(key).map(|id| keys::event(EventId::from_bytes(id)));

@@ -8,6 +8,7 @@ use stepwell_store::limits::PAGE_MAX;
 use stepwell_store::{Cursor, EventFilter, Page, RunFilter};
 use tracing::error;
 
+use crate::cipher::Leaf;
 use crate::error::Trouble;
 use crate::keys::{self, Key};
 use crate::limits::{EXAMINED_BYTES_MAX, EXAMINED_MAX};
@@ -28,6 +29,7 @@ pub(crate) fn runs(rows: &View<'_>, filter: &RunFilter, page: Page) -> Result<Fo
         filter.workflow.as_ref().is_none_or(|workflow| run.workflow == *workflow)
             && (filter.statuses.is_empty() || filter.statuses.contains(&run.status()))
             && filter.event.is_none_or(|event| run.event == event)
+            && filter.left_of.as_ref().is_none_or(|subject| run.subject.as_ref() == Some(subject))
     };
     let ids = run_ids(rows, filter, page.after)?;
     collect(rows, ids, page, |id| (keys::run(stepwell_core::RunId::from_bytes(id)), &matches))
@@ -35,6 +37,9 @@ pub(crate) fn runs(rows: &View<'_>, filter: &RunFilter, page: Page) -> Result<Fo
 
 /// The narrowest index that has all runs of this filter.
 fn run_ids<'a>(rows: &'a View<'_>, filter: &RunFilter, after: Option<Cursor>) -> Result<Ids<'a>, Trouble> {
+    if let Some(subject) = &filter.left_of {
+        return Ok(about(rows, subject, keys::about_runs, after));
+    }
     if let Some(event) = filter.event {
         let row = rows.row::<EventRow>(&keys::event(event))?;
         let ids = row.map_or_else(Vec::new, |row| row.runs.iter().map(|run| *run.as_bytes()).collect());
@@ -56,6 +61,7 @@ pub(crate) fn events(rows: &View<'_>, filter: &EventFilter, page: Page) -> Resul
         filter.name.as_ref().is_none_or(|name| event.name == *name)
             && filter.source.as_ref().is_none_or(|source| event.source == *source)
             && filter.external_id.as_ref().is_none_or(|id| event.external_id.as_ref() == Some(id))
+            && filter.subject.as_ref().is_none_or(|subject| event.subject.as_ref() == Some(subject))
     };
     let ids = event_ids(rows, filter, page.after)?;
     let (found, next) = collect(rows, ids, page, |id| (keys::event(stepwell_core::EventId::from_bytes(id)), &matches))?;
@@ -64,6 +70,9 @@ pub(crate) fn events(rows: &View<'_>, filter: &EventFilter, page: Page) -> Resul
 
 /// From the newest event on; from that of the last delivery on where one sender's id is asked for.
 fn event_ids<'a>(rows: &'a View<'_>, filter: &EventFilter, after: Option<Cursor>) -> Result<Ids<'a>, Trouble> {
+    if let Some(subject) = &filter.subject {
+        return Ok(about(rows, subject, keys::about_events, after));
+    }
     let delivery = match (&filter.source, &filter.external_id) {
         (Some(source), Some(external_id)) => rows.row::<DeliveryRow>(&keys::delivery_of(source, external_id))?,
         (Some(_), None) | (None, _) => None,
@@ -73,6 +82,15 @@ fn event_ids<'a>(rows: &'a View<'_>, filter: &EventFilter, after: Option<Cursor>
         Some(last) => Box::new(std::iter::once(Ok(last)).chain(reverse(rows, &[keys::EVENTS], Some(Cursor(last))))),
         None => reverse(rows, &[keys::EVENTS], after),
     })
+}
+
+/// What is encrypted for this person and not erased.
+fn about<'a>(rows: &'a View<'_>, subject: &str, of: fn(Leaf) -> Key, after: Option<Cursor>) -> Ids<'a> {
+    let current = rows.cipher.and_then(|cipher| cipher.person(subject).and_then(|person| cipher.current(person)));
+    match current {
+        Some((_, leaf)) => reverse(rows, &of(leaf), after),
+        None => Box::new(std::iter::empty()),
+    }
 }
 
 /// The rows of these ids that match, as far as the page and the bounds go.

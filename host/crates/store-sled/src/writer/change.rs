@@ -29,7 +29,8 @@ impl Writer {
             return Ok(Verdict::AlreadyRecorded(Box::new(recorded)));
         }
         let release = change.release;
-        let (entries, end) = (journal.put(&change.entries)?, journal.end_with(&change.entries));
+        let (entries, end) =
+            (journal.put((&self.rows, stored.key_id.as_deref()), &change.entries)?, journal.end_with(&change.entries));
         let run = becomes(&stored, change);
         self.put_run(&stored, &run, entries)?;
         let changed = Verdict::Changed { revision: run.revision, control: run.control.clone() };
@@ -69,7 +70,7 @@ impl Writer {
     /// Puts a changed run with what goes with it. Nothing is put before all of it can be.
     fn put_run(&mut self, stored: &Run, run: &Run, others: Vec<EntryPut>) -> Result<(), Trouble> {
         self.known.held.remove(&run.id);
-        let run_put = Put::new(keys::run(run.id), run)?;
+        let run_put = self.rows.sealed(keys::run(run.id), run, stored.key_id.as_deref())?;
         for EntryPut { put, is_new } in others {
             if is_new { self.rows.put_new(put) } else { self.rows.put(put)? }
         }

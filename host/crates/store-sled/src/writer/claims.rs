@@ -9,7 +9,7 @@ use tracing::error;
 
 use super::{Reply, Writer, answer};
 use crate::due::Due;
-use crate::envelope::unseal;
+use crate::envelope::{Shape, unseal};
 use crate::error::Trouble;
 use crate::in_hand::InHand;
 use crate::keys::{self, Key};
@@ -45,7 +45,7 @@ impl Writer {
         let of_runs = runs.iter().flat_map(|run| [keys::run(*run), keys::entries(*run)]);
         let mut speculative = self.rows.speculative(&keys::with_chunks(of_runs));
         // An event that readers do not see yet has runs that they do not see either.
-        let events: Vec<Key> = runs.iter().filter_map(|run| event_of(&speculative, *run)).collect();
+        let events: Vec<Key> = runs.iter().filter_map(|run| self.event_of(&speculative, *run)).collect();
         if !events.is_empty() {
             speculative.extend(self.rows.speculative(&keys::with_chunks(events)));
         }
@@ -119,17 +119,24 @@ impl Writer {
     fn check(&self, lease: Lease) -> Result<(), Error> {
         if lease.epoch == self.known.meta.epoch { Ok(()) } else { Err(Error::Fenced { epoch: lease.epoch }) }
     }
-}
 
-/// The key of the event of a run whose row is in this layer.
-fn event_of(layer: &Layer, run: RunId) -> Option<Key> {
-    #[derive(Deserialize)]
-    struct OfEvent {
-        event: EventId,
+    /// The key of the event of a run whose row is in this layer.
+    fn event_of(&self, layer: &Layer, run: RunId) -> Option<Key> {
+        #[derive(Deserialize)]
+        struct OfEvent {
+            event: EventId,
+        }
+        let key = keys::run(run);
+        let value = layer.get(&key)?.as_ref()?;
+        // One in chunks is not looked into: whoever asked finds its event once it is durable.
+        let of = match unseal(&key, value).ok()? {
+            (Shape::Whole, body) => decode::<OfEvent>(&key, body).ok(),
+            (Shape::SealedWhole, text) => {
+                let body = self.shared.cipher.decrypt(&key, text).ok()?;
+                decode::<OfEvent>(&key, &body).ok()
+            }
+            (Shape::Head | Shape::SealedHead | Shape::Chunk, _) => None,
+        };
+        of.map(|row| keys::event(row.event))
     }
-    let key = keys::run(run);
-    let value = layer.get(&key)?.as_ref()?;
-    let (_, body) = unseal(&key, value).ok()?;
-    // One in chunks is not looked into: whoever asked finds its event once it is durable.
-    decode::<OfEvent>(&key, body).ok().map(|row| keys::event(row.event))
 }

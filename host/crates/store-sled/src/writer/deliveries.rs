@@ -1,24 +1,19 @@
 //! Forgetting deliveries whose window is over, a few with each group, so that they never pile up and
 //! never hold anybody up.
 
-use std::time::Duration;
-
 use stepwell_core::{Event, EventId, Timestamp};
-use stepwell_store::limits::DEDUP_DAYS;
 
 use super::Writer;
 use crate::error::Trouble;
 use crate::keys::{self, Key};
-use crate::limits::{FORGOTTEN_PER_GROUP, LARGE_EVENT_BYTES};
+use crate::limits::{DELIVERY_WINDOW, FORGOTTEN_PER_GROUP, LARGE_EVENT_BYTES};
 use crate::model::{DeliveryRow, EventRow};
 use crate::packing::unpacked_len;
 use crate::rows::{Source, decode};
 
-pub(super) const WINDOW: Duration = Duration::from_secs(DEDUP_DAYS as u64 * 24 * 3600);
-
 /// Whether a delivery of `at` says nothing any more of one of `now`.
 pub(super) fn is_forgotten(at: Timestamp, now: Timestamp) -> bool {
-    now.since(at) > WINDOW
+    now.since(at) > DELIVERY_WINDOW
 }
 
 /// How far forgetting has come.

@@ -1,6 +1,7 @@
 //! Events: told apart from repeats, and put with the runs that they start, all or nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use stepwell_core::{Digest, Event, Run, RunId};
 use stepwell_store::Ingested;
@@ -36,7 +37,23 @@ impl Writer {
         Ok(Some(if first.body == body { Ingested::Duplicate { event } } else { Ingested::Conflict { event } }))
     }
 
-    fn take_in(&mut self, event: Event, body: Digest) -> Result<Ingested, Trouble> {
+    /// Says in the event which key it is to be encrypted with. Keys are made, durably, where there are none.
+    fn give_key(&mut self, event: &mut Event) -> Result<(), Trouble> {
+        event.key_id = None;
+        let Some(subject) = &event.subject else { return Ok(()) };
+        let cipher = Arc::clone(&self.shared.cipher);
+        let id = cipher.id_or_new()?;
+        let of = cipher.person(subject).and_then(|person| cipher.current(person));
+        event.key_id = of.map(|(_, leaf)| leaf.to_string());
+        if self.known.meta.key_id != Some(id) {
+            self.known.meta.key_id = Some(id);
+            self.put_meta()?;
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, mut event: Event, body: Digest) -> Result<Ingested, Trouble> {
+        self.give_key(&mut event)?;
         let matching = self.known.registry.matching(&event.name);
         // Two plugins that declare the same workflow would start the same run.
         let runs: BTreeMap<RunId, Run> =
@@ -47,11 +64,13 @@ impl Writer {
             puts.push(Put::new(key, &DeliveryRow { event: event.id, body, at: event.received_at })?);
         }
         for run in runs.values() {
-            puts.push(Put::new(keys::run(run.id), run)?);
+            puts.push(self.rows.sealed(keys::run(run.id), run, run.key_id.as_deref())?);
         }
-        let (id, received_at) = (event.id, event.received_at);
-        puts.push(Put::new(keys::event(id), &EventRow { event, runs: ids.clone() })?);
+        let (id, received_at, about) = (event.id, event.received_at, keys::about_event(&event));
+        let (key_id, row) = (event.key_id.clone(), EventRow { event, runs: ids.clone() });
+        puts.push(self.rows.sealed(keys::event(id), &row, key_id.as_deref())?);
         puts.into_iter().for_each(|put| self.rows.put_new(put));
+        about.into_iter().for_each(|key| self.rows.mark(key));
         for run in runs.values() {
             self.rows.mark(keys::run_by_workflow(&run.workflow, run.id.as_bytes()));
             self.run_moved(None, run);

@@ -97,8 +97,12 @@ impl Journal {
         entries.iter().find_map(otherwise).cloned()
     }
 
-    /// The rows with these entries in them.
-    pub(super) fn put(&mut self, entries: &[Entry]) -> Result<Vec<EntryPut>, Trouble> {
+    /// The rows with these entries in them, encrypted with this key, if any.
+    pub(super) fn put(
+        &mut self,
+        (rows, key_id): (&Rows, Option<&str>),
+        entries: &[Entry],
+    ) -> Result<Vec<EntryPut>, Trouble> {
         let mut puts = Vec::new();
         let mut changed = BTreeSet::new();
         for entry in entries {
@@ -113,12 +117,12 @@ impl Journal {
             if page.entries.remove(&entry.index).is_some() {
                 changed.insert(first);
             }
-            puts.push(EntryPut { put: Put::new(keys::entry(self.run, entry.index), entry)?, is_new });
+            puts.push(EntryPut { put: rows.sealed(keys::entry(self.run, entry.index), entry, key_id)?, is_new });
         }
         for first in changed {
             let Some(page) = self.pages.get(&first) else { continue };
             let entries: Vec<&Entry> = page.entries.values().collect();
-            let put = Put::new(keys::entries_page(self.run, first), &entries)?;
+            let put = rows.sealed(keys::entries_page(self.run, first), &entries, key_id)?;
             puts.push(EntryPut { put, is_new: !page.is_stored });
         }
         Ok(puts)
@@ -168,7 +172,9 @@ mod tests {
 
     impl Bench {
         fn new() -> Self {
-            Self { rows: Rows::new(sled::Config::new().temporary(true).open().unwrap(), Arc::default()), end: Some(0) }
+            let cipher = crate::cipher::Cipher::open(std::path::Path::new("no such directory/privacy.key")).unwrap();
+            let db = sled::Config::new().temporary(true).open().unwrap();
+            Self { rows: Rows::new(db, Arc::default(), Arc::new(cipher)), end: Some(0) }
         }
 
         fn journal(&self, entries: &[Entry]) -> Journal {
@@ -178,7 +184,7 @@ mod tests {
         }
 
         fn change(&mut self, entries: &[Entry]) {
-            for EntryPut { put, is_new } in self.journal(entries).put(entries).unwrap() {
+            for EntryPut { put, is_new } in self.journal(entries).put((&self.rows, None), entries).unwrap() {
                 assert_eq!(self.rows.value(&put.key).unwrap().is_none(), is_new, "{:?}", put.key);
                 self.rows.put(put).unwrap();
             }

@@ -4,6 +4,7 @@
 mod change;
 mod claims;
 mod deliveries;
+mod erase;
 mod ingest;
 mod journal;
 mod prune;
@@ -17,9 +18,11 @@ use stepwell_store::{Element, Error, Lease, Pruned, Receipt, Sequence, Verdict};
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use claims::ClaimAsk;
+pub(crate) use erase::{Begun, Slice as ErasedSlice};
 pub(crate) use prune::PruneAsk;
 
 use crate::checkpoint::Checkpointer;
+use crate::cipher::Erasure;
 use crate::commit::Committer;
 use crate::dir::DataDir;
 use crate::error::Trouble;
@@ -64,6 +67,21 @@ pub(crate) enum Command {
     IsFree {
         component: Digest,
         reply: Reply<Option<Sequence>>,
+    },
+    BeginErasing {
+        subject: String,
+        at: Timestamp,
+        reply: Reply<(Begun, Sequence)>,
+    },
+    EraseSome {
+        of: Erasure,
+        at: Timestamp,
+        reply: Reply<ErasedSlice>,
+    },
+    EndErasing {
+        of: Erasure,
+        at: Timestamp,
+        reply: Reply<Sequence>,
     },
     /// Answered once everything is durable and the directory given up.
     Close {
@@ -187,6 +205,19 @@ impl Writer {
                 answer(reply, pruned)
             }
             Command::IsFree { component, reply } => answer(reply, Ok(self.is_free(component))),
+    },
+            Command::BeginErasing { subject, at, reply } => {
+                let begun = self.begin_erasing(&subject, at);
+                answer(reply, begun)
+            }
+            Command::EraseSome { of, at, reply } => {
+                let slice = self.erase_some(of, at);
+                answer(reply, slice)
+            }
+            Command::EndErasing { of, at, reply } => {
+                let ended = self.end_erasing(of, at);
+                answer(reply, ended)
+            }
             Command::Close { reply } => {
                 self.closing = Some(reply);
                 Ok(())

@@ -16,10 +16,10 @@ use stepwell_store::{Keep, Pruned, Retention, Sequence, over_since};
 use tracing::error;
 
 use super::Writer;
-use super::deliveries::{WINDOW, is_forgotten};
+use super::deliveries::is_forgotten;
 use crate::error::Trouble;
 use crate::keys::{self, Key, OVER_DELIVERY, OVER_EVENT};
-use crate::limits::{PRUNED_BYTES_PER_SLICE, PRUNING_TIME_PER_SLICE};
+use crate::limits::{DELIVERY_WINDOW, PRUNED_BYTES_PER_SLICE, PRUNING_TIME_PER_SLICE};
 use crate::model::{DeliveryRow, EventRow, GoneRow, RememberedRow};
 use crate::packing::unpacked_len;
 use crate::rows::{Put, Source, decode};
@@ -194,7 +194,7 @@ impl Writer {
     }
 
     /// Deletes a run with all that belongs to it but its row among what is over. Answers its size.
-    fn delete_run(&mut self, run: &Run) -> Result<usize, Trouble> {
+    pub(super) fn delete_run(&mut self, run: &Run) -> Result<usize, Trouble> {
         self.note_gone(run)?;
         let bytes = self.rows.delete_all(&keys::with_chunks([keys::run(run.id), keys::entries(run.id)]))?;
         let (status, id) = (run.status(), run.id.as_bytes());
@@ -211,6 +211,7 @@ impl Writer {
     fn note_gone(&mut self, run: &Run) -> Result<(), Trouble> {
         let Some(end) = over_since(run) else { return Ok(()) };
         if self.rows.value(&keys::event(run.event))?.is_none() {
+            keys::about_run(run.key_id.as_deref(), run.id).into_iter().for_each(|key| self.rows.unmark(key));
             return Ok(());
         }
         let key = keys::gone(run.event);
@@ -282,7 +283,7 @@ impl Writer {
             Held::No(since) => match slice.ask.retention.of_event(&event.name).until(since) {
                 Some(until) if until < now => {
                     slice.pruned.events += 1;
-                    return self.delete_event(event, now);
+                    return self.delete_event(row, now);
                 }
                 // For good; another retention begins anew.
                 until => until,
@@ -342,9 +343,19 @@ impl Writer {
         Ok(())
     }
 
-    fn delete_event(&mut self, event: &Event, now: Timestamp) -> Result<(), Trouble> {
+    pub(super) fn delete_event(&mut self, row: &EventRow, now: Timestamp) -> Result<(), Trouble> {
+        let event = &row.event;
+        // Its runs are found by themselves from now on.
+        for run in &row.runs {
+            if let Some(key) = keys::about_run(event.key_id.as_deref(), *run)
+                && self.rows.value(&keys::run(*run))?.is_some()
+            {
+                self.rows.mark(key);
+            }
+        }
         let mut prefixes = keys::with_chunks([keys::event(event.id)]);
         prefixes.push(keys::gone(event.id));
+        prefixes.extend(keys::about_event(event));
         self.rows.delete_all(&prefixes)?;
         self.known.counts.events = self.known.counts.events.saturating_sub(1);
         self.counts_changed = true;
@@ -361,7 +372,7 @@ impl Writer {
             self.rows.unmark(key);
             return Ok(());
         }
-        let key = keys::over(OVER_DELIVERY, row.at.after(WINDOW), event.id.as_bytes());
+        let key = keys::over(OVER_DELIVERY, row.at.after(DELIVERY_WINDOW), event.id.as_bytes());
         self.rows.put_new(Put::new(key.clone(), &RememberedRow { source: event.source.clone(), external_id })?);
         self.may_begin_at(key);
         Ok(())
@@ -417,7 +428,7 @@ impl Writer {
 }
 
 /// A row that is damaged stays as it is, and is told: nothing follows from it.
-fn intact<T>(row: Result<Option<T>, Trouble>) -> Result<Option<T>, Trouble> {
+pub(super) fn intact<T>(row: Result<Option<T>, Trouble>) -> Result<Option<T>, Trouble> {
     match row {
         Err(Trouble::Damaged { what, reason }) => {
             error!(what, reason, "damaged: it is kept");

@@ -1,6 +1,7 @@
 //! The reference: a store in memory behind one mutex, short enough to be seen right. Other stores are
 //! tested against it. It keeps nothing over a process's end.
 
+mod erase;
 mod prune;
 mod read;
 mod state;
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::{
-    Claimed, Counts, Element, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt, Retention, RunDetail,
+    Claimed, Counts, Element, Erasure, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt, Retention, RunDetail,
     RunFilter, Sequence, Store,
 };
 use tokio::sync::watch;
@@ -182,6 +183,12 @@ impl Store for MemoryStore {
     async fn prune(&self, now: Timestamp, retention: &Retention, max: usize) -> Result<Pruned, Error> {
         let (pruned, sequence) = self.write(|state| state.prune(now, retention, max))?;
         Ok(Pruned { sequence, ..pruned })
+    }
+
+    async fn erase(&self, subject: &str, at: Timestamp) -> Result<Erasure, Error> {
+        let (erased, sequence) = self.write(|state| state.erase(subject, at))?;
+        self.durable(sequence).await?;
+        Ok(erased)
     }
 
     async fn close(&self) -> Result<(), Error> {

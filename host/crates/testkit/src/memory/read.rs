@@ -33,6 +33,9 @@ impl State {
             filter.workflow.as_ref().is_none_or(|workflow| run.workflow == *workflow)
                 && (filter.statuses.is_empty() || filter.statuses.contains(&run.status()))
                 && filter.event.is_none_or(|event| run.event == event && self.events.contains_key(&event))
+                && filter.left_of.as_ref().is_none_or(|subject| {
+                    run.subject.as_ref() == Some(subject) && !self.events.contains_key(&run.event)
+                })
         };
         slice(self.runs.values().rev().filter(matches), page, |run| *run.id.as_bytes())
     }
@@ -42,6 +45,7 @@ impl State {
             filter.name.as_ref().is_none_or(|name| event.name == *name)
                 && filter.source.as_ref().is_none_or(|source| event.source == *source)
                 && filter.external_id.as_ref().is_none_or(|id| event.external_id.as_ref() == Some(id))
+                && filter.subject.as_ref().is_none_or(|subject| event.subject.as_ref() == Some(subject))
         };
         slice(self.events.values().rev().filter(matches), page, |event| *event.id.as_bytes())
     }

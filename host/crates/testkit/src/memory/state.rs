@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) claimed: BTreeSet<RunId>,
     /// Of events: the last end of their runs that are gone.
     pub(super) gone: BTreeMap<EventId, Timestamp>,
+    /// Subjects that were erased, and when.
+    pub(super) erased: BTreeMap<String, Timestamp>,
 }
 
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! The command line: verbs, flags and their help. What the verbs do is in `commands`.
 
 mod plugins;
+mod privacy;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,6 +9,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::value::RawValue;
+
+pub(crate) use privacy::{Privacy, PrivacyErase, PrivacyExport, PrivacyKeys, PrivacyKeysExport, PrivacyKeysImport};
 use stepwell_access::Scope;
 
 pub(crate) use plugins::{PluginNamed, PluginUnload, Plugins, Sign};
@@ -439,65 +442,6 @@ pub(crate) struct AuditList {
     pub(crate) cursor: Option<u64>,
     #[command(flatten)]
     pub(crate) access: AccessFlags,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Privacy {
-    /// All that is kept about a person: events, runs and their steps
-    Export(PrivacyExport),
-    /// End the person's runs and erase all that is kept about them, in every backup too
-    Erase(PrivacyErase),
-    /// Look after the key file, which is in no backup
-    #[command(subcommand)]
-    Keys(PrivacyKeys),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PrivacyExport {
-    /// Whom: Clerk's id of the user, or what events name as their subject
-    #[arg(long, value_name = "ID")]
-    pub(crate) subject: String,
-    #[command(flatten)]
-    pub(crate) remote: Remote,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PrivacyErase {
-    /// Whom: Clerk's id of the user, or what events name as their subject
-    #[arg(long, value_name = "ID")]
-    pub(crate) subject: String,
-    /// Do not ask
-    #[arg(long)]
-    pub(crate) yes: bool,
-    #[command(flatten)]
-    pub(crate) remote: Remote,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum PrivacyKeys {
-    /// Write a copy of the key file
-    Export(PrivacyKeysExport),
-    /// Put a copy in the place of the key file; who is erased in either stays erased
-    Import(PrivacyKeysImport),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PrivacyKeysExport {
-    /// Where it is written
-    pub(crate) file: PathBuf,
-    /// Overwrite the file if it is there
-    #[arg(long)]
-    pub(crate) force: bool,
-    #[command(flatten)]
-    pub(crate) store: StoreFlags,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PrivacyKeysImport {
-    /// A copy that an export wrote
-    pub(crate) file: PathBuf,
-    #[command(flatten)]
-    pub(crate) store: StoreFlags,
 }
 
 #[derive(Debug, Subcommand)]

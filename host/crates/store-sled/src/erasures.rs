@@ -16,7 +16,7 @@ use crate::keys::{self, Key};
 use crate::known::count_all;
 use crate::layers::Group;
 use crate::limits::{DELIVERY_WINDOW, SWEPT_BYTES_PER_FRAME};
-use crate::model::{DeliveryRow, ErasureRow, RememberedRow};
+use crate::model::{DeliveryRow, ErasureRow, MetaRow, RememberedRow};
 use crate::rows::{Kept, Source, decode, encode};
 use crate::view::View;
 
@@ -172,6 +172,10 @@ fn groups(view: &View<'_>, swept: Swept, open: &[(Erasure, Timestamp)]) -> Resul
         last.put(key, Some(IVec::from(value)));
     };
     put(keys::COUNTS.to_vec(), encode(keys::COUNTS, &count_all(&over)?)?);
+    if let Some(meta) = view.row::<MetaRow>(keys::META)? {
+        // Which components the deleted runs needed nobody can read: what the others need is counted anew.
+        put(keys::META.to_vec(), encode(keys::META, &MetaRow { counts_held: false, ..meta })?);
+    }
     for (erasure, at) in open {
         let key = keys::erasure(*erasure);
         let body = encode(&key, &ErasureRow { at: *at, done: true })?;

@@ -205,7 +205,6 @@ impl Writer {
                 answer(reply, pruned)
             }
             Command::IsFree { component, reply } => answer(reply, Ok(self.is_free(component))),
-    },
             Command::BeginErasing { subject, at, reply } => {
                 let begun = self.begin_erasing(&subject, at);
                 answer(reply, begun)

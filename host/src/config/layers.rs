@@ -191,7 +191,7 @@ fn insert(table: &mut Table, key: &str, value: Value) {
     }
 }
 
-const SECTIONS: &[&str] = &["host", "store", "plugins", "sources", "grants", "auth", "limits", "retention"];
+const SECTIONS: &[&str] = &["host", "store", "plugins", "sources", "grants", "auth", "limits", "privacy", "retention"];
 const SOURCE_KEYS: &[&str] = &["kind", "prefix", "secrets"];
 const GRANT_KEYS: &[&str] = &["hosts", "rate", "secrets", "vars", "allow_private"];
 

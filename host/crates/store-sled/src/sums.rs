@@ -87,7 +87,7 @@ impl Expected {
 
 /// What a database as of this frame should have.
 pub(crate) fn expected(db: &sled::Db, applied: u64) -> Result<Expected, Trouble> {
-    let view = View { layers: Vec::new(), db };
+    let view = View { layers: Vec::new(), db, cipher: None };
     let Some(SumsRow { before, after }) = view.row::<SumsRow>(keys::SUMS)? else { return Ok(Expected::Unknown) };
     if after.frame == applied {
         return Ok(Expected::Known(after.sum));

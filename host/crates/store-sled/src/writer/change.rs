@@ -10,7 +10,7 @@ use super::journal::EntryPut;
 use crate::error::Trouble;
 use crate::keys;
 use crate::known::Held;
-use crate::rows::{Put, Source};
+use crate::rows::Source;
 
 impl Writer {
     pub(super) fn change(&mut self, change: Change) -> Result<Verdict, Trouble> {

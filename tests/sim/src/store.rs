@@ -6,7 +6,8 @@ use async_trait::async_trait;
 
 use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::{
-    Claimed, Counts, Cursor, Element, Erasure, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt, Retention, RunDetail, RunFilter, Sequence, Store,
+    Claimed, Counts, Cursor, Element, Erasure, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt,
+    Retention, RunDetail, RunFilter, Sequence, Store,
 };
 
 use crate::backend::block_on;

@@ -9,7 +9,8 @@ use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, Wor
 use stepwell_log::SyncFile;
 use stepwell_store::limits::SUBMITS_WAITING_MAX;
 use stepwell_store::{
-    Claimed, Counts, Cursor, Element, Erasure, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt, Retention, RunDetail, RunFilter, Sequence, Store,
+    Claimed, Counts, Cursor, Element, Erasure, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt,
+    Retention, RunDetail, RunFilter, Sequence, Store,
 };
 use tokio::sync::{mpsc, oneshot};
 

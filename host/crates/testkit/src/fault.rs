@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::{
-    Claimed, Counts, Cursor, Element, Erasure, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt, Retention, RunDetail, RunFilter, Sequence, Store,
+    Claimed, Counts, Cursor, Element, Erasure, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt,
+    Retention, RunDetail, RunFilter, Sequence, Store,
 };
 use tokio::sync::watch;
 

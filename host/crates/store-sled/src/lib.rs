@@ -43,6 +43,8 @@ mod writer;
 pub use error::OpenError;
 pub use in_flight::InFlight;
 pub use open::Options;
+#[doc(hidden)]
+pub use packing::unpack;
 pub use snapshot::Error as BackupError;
 #[doc(hidden)]
 pub use stepwell_log::SyncFile;

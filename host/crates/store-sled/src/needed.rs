@@ -59,6 +59,11 @@ impl Needed {
         }
     }
 
+    /// A run is no more.
+    pub(crate) fn gone(&mut self, run: &Run) {
+        held_by(run).into_iter().for_each(|need| self.count(need, |runs| runs.saturating_sub(1)));
+    }
+
     fn count(&mut self, (digest, plugin): (Digest, &PluginName), by: impl FnOnce(u64) -> u64) {
         let need = (digest, plugin.clone());
         match by(self.runs.get(&need).copied().unwrap_or_default()) {

@@ -73,7 +73,7 @@ pub(crate) fn pack(text: Vec<u8>) -> Vec<u8> {
 }
 
 /// The text that is kept as this body, or why there is none.
-pub(crate) fn unpack(body: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+pub fn unpack(body: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     let Some((&PACKED_1, rest)) = body.split_first() else { return Ok(Cow::Borrowed(body)) };
     let length = length(rest)?;
     let frame = [&MAGIC, rest].concat();

@@ -203,6 +203,7 @@ impl Writer {
             self.rows.unmark(keys::run_by_status(status, id));
         }
         self.known.counts.gone(status);
+        self.known.needed.gone(run);
         self.counts_changed = true;
         Ok(bytes)
     }

@@ -72,7 +72,7 @@ pub fn traces(dir: &Path, text: &str) -> Vec<String> {
         );
         if path.is_dir() {
             found.extend(traces(&path, text));
-        } else {
+        } else if path.is_file() {
             let bytes = fs::read(&path).expect("it can be read");
             found.extend(traces_in(&bytes, text).into_iter().map(|form| format!("{}: {form}", path.display())));
         }

@@ -4,6 +4,7 @@
 mod attacks;
 mod bench;
 mod guests;
+mod npm;
 mod plan;
 mod powercut;
 mod shell;

@@ -1,5 +1,6 @@
-//! What the host has spent between two moments.
+//! What the host, or whoever is measured beside it, has spent between two moments.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -11,7 +12,7 @@ use crate::syncs::Syncs;
 /// A running measure.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    id: u32,
+    ids: Vec<u32>,
     syncs: Result<Syncs, String>,
     cpu: Duration,
     written_kb: f64,
@@ -28,19 +29,23 @@ pub(crate) struct Spent {
 }
 
 impl Meter {
-    /// Measures from now on.
+    /// Measures the host from now on.
     pub(crate) fn start(host: &mut Host) -> Result<Self> {
-        let id = host.process()?.id();
-        let syncs = Syncs::start(id, host.home.path().join("perf"));
-        let (cpu, written_kb) = (process::cpu(id)?, process::written_kb(id)?);
-        Ok(Self { id, syncs, cpu, written_kb, from: Instant::now() })
+        Self::of(vec![host.process()?.id()], host.home.path().join("perf"))
+    }
+
+    /// Measures these processes together from now on, with a file for what counts syncs.
+    pub(crate) fn of(ids: Vec<u32>, output: PathBuf) -> Result<Self> {
+        let syncs = Syncs::start(&ids, output);
+        let (cpu, written_kb) = (process::cpu_of(&ids)?, process::written_kb_of(&ids)?);
+        Ok(Self { ids, syncs, cpu, written_kb, from: Instant::now() })
     }
 
     /// Until now.
     pub(crate) fn end(self) -> Result<Spent> {
         let took = self.from.elapsed();
-        let cpu = process::cpu(self.id)?.saturating_sub(self.cpu);
-        let written_kb = process::written_kb(self.id)? - self.written_kb;
+        let cpu = process::cpu_of(&self.ids)?.saturating_sub(self.cpu);
+        let written_kb = process::written_kb_of(&self.ids)? - self.written_kb;
         Ok(Spent { took, cpu, written_kb, syncs: self.syncs.and_then(Syncs::end) })
     }
 }
@@ -48,6 +53,8 @@ impl Meter {
 impl Spent {
     /// What heads the columns of [`Spent::each`].
     pub(crate) const HEADS: [&str; 3] = ["host CPU us/run", "syncs/run", "written kB/run"];
+    /// The same where it is not the host's process that was measured.
+    pub(crate) const HEADS_BESIDE: [&str; 3] = ["CPU us/run", "syncs/run", "written kB/run"];
 
     /// For each of so many.
     pub(crate) fn each(&self, of: f64) -> [String; 3] {

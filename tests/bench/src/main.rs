@@ -7,6 +7,7 @@
 
 mod accept;
 mod asleep;
+mod beside;
 mod client;
 mod cost;
 mod disk;
@@ -33,6 +34,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use stepwell_harness::{Config, Home, Host, guest};
 
+use crate::beside::Rival;
 use crate::report::Report;
 
 /// Measure the host on this machine.
@@ -54,9 +56,27 @@ struct Arguments {
     /// Measure these alone
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Workload>,
+    /// Do the same on somebody else's engine in the same run, and tell ours as a multiple of theirs: of runs,
+    /// memory, asleep and steps, which alone are measured then, unless others are named
+    #[arg(long, value_enum, value_name = "WHOM")]
+    beside: Option<Rival>,
     /// Write everything to this file as JSON, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn wants(&self, workload: Workload) -> bool {
+        match (self.only.as_slice(), self.beside) {
+            ([], None) => workload != Workload::Level,
+            ([], Some(_)) => Rival::WORKLOADS.contains(&workload),
+            (only, _) => only.contains(&workload),
+        }
+    }
+
+    fn length(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -101,10 +121,13 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     let home = Home::new()?;
     let raw = disk::measure(home.path())?;
     machine::tell(&mut report, &home, &raw)?;
-    for workload in Workload::value_variants() {
-        let is_usual = arguments.only.is_empty() && *workload != Workload::Level;
-        if is_usual || arguments.only.contains(workload) {
-            one(*workload, (arguments, &raw), &mut report).await.with_context(|| format!("workload {workload:?}"))?;
+    arguments.beside.map_or(Ok(()), |rival| rival.tell(&mut report))?;
+    for workload in Workload::value_variants().iter().filter(|workload| arguments.wants(**workload)) {
+        let what = || format!("workload {workload:?}");
+        one(*workload, (arguments, &raw), &mut report).await.with_context(what)?;
+        if let Some(rival) = arguments.beside {
+            let so = (arguments.in_flight.as_slice(), arguments.length(), arguments.asleep.as_slice());
+            rival.measure(*workload, so, &mut report).await.with_context(|| format!("{} on {rival:?}", what()))?;
         }
     }
     report.fact("load after", machine::load());
@@ -112,7 +135,7 @@ async fn measure(arguments: &Arguments) -> Result<()> {
 }
 
 async fn one(workload: Workload, (arguments, raw): (&Arguments, &disk::Raw), report: &mut Report) -> Result<()> {
-    let length = Duration::from_secs(arguments.seconds);
+    let length = arguments.length();
     match workload {
         Workload::Accept => accept::table(report, &arguments.in_flight, (length, raw)).await,
         Workload::Runs => runs::table(report, &arguments.in_flight, length).await,

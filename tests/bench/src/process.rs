@@ -1,4 +1,4 @@
-//! What the host's process has used, from `/proc`, and what its data directory takes.
+//! What processes have used, from `/proc`, and what a data directory takes.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ const TICK_MS: u64 = 10;
 
 /// Processor time of all its threads so far, user and system.
 pub(crate) fn cpu(id: u32) -> Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).context("the host has ended")?;
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).context("the process has ended")?;
     // The name in parentheses may have spaces; utime and stime are the 12th and 13th fields behind it.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<u64>().ok()).context("/proc/PID/stat");
@@ -19,10 +19,20 @@ pub(crate) fn cpu(id: u32) -> Result<Duration> {
     Ok(Duration::from_millis(ticks * TICK_MS))
 }
 
+/// The same of several together.
+pub(crate) fn cpu_of(ids: &[u32]) -> Result<Duration> {
+    ids.iter().map(|id| cpu(*id)).sum()
+}
+
 /// Kilobytes that it has caused to be written to the disk so far.
 pub(crate) fn written_kb(id: u32) -> Result<f64> {
-    let io = fs::read_to_string(format!("/proc/{id}/io")).context("the host has ended")?;
+    let io = fs::read_to_string(format!("/proc/{id}/io")).context("the process has ended")?;
     Ok(field(&io, "write_bytes:")? / 1e3)
+}
+
+/// The same of several together.
+pub(crate) fn written_kb_of(ids: &[u32]) -> Result<f64> {
+    ids.iter().map(|id| written_kb(*id)).sum()
 }
 
 /// Memory in megabytes.
@@ -41,9 +51,17 @@ impl Memory {
     pub(crate) const HEADS: [&str; 3] = ["RSS MB", "anon MB", "peak MB"];
 
     pub(crate) fn of(id: u32) -> Result<Self> {
-        let status = fs::read_to_string(format!("/proc/{id}/status")).context("the host has ended")?;
+        let status = fs::read_to_string(format!("/proc/{id}/status")).context("the process has ended")?;
         let mb = |name: &str| field(&status, name).map(|kib| kib * 1024.0 / 1e6);
         Ok(Self { rss: mb("VmRSS:")?, anon: mb("RssAnon:")?, peak: mb("VmHWM:")? })
+    }
+
+    /// Of several together; the peaks need not have been at one time.
+    pub(crate) fn of_all(ids: &[u32]) -> Result<Self> {
+        ids.iter().try_fold(Self { rss: 0.0, anon: 0.0, peak: 0.0 }, |sum, id| {
+            let one = Self::of(*id)?;
+            Ok(Self { rss: sum.rss + one.rss, anon: sum.anon + one.anon, peak: sum.peak + one.peak })
+        })
     }
 
     pub(crate) fn cells(self) -> [String; 3] {

@@ -29,6 +29,11 @@ impl Report {
         self.workloads.insert(name.to_owned(), table.json());
     }
 
+    /// The rows of a table that was told, as objects.
+    pub(crate) fn rows(&self, name: &str) -> &[Value] {
+        self.workloads.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
     /// Writes all of it.
     pub(crate) fn write(&self, file: &Path) -> Result<()> {
         let all = json!({"machine": self.machine, "workloads": self.workloads});

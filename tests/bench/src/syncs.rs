@@ -1,4 +1,4 @@
-//! How often the host syncs, counted by the kernel through `perf stat`, which costs the host next to nothing.
+//! How often processes sync, counted by the kernel through `perf stat`, which costs them next to nothing.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -16,9 +16,10 @@ pub(crate) struct Syncs {
 
 impl Syncs {
     /// Counts from now on. The error says why it cannot.
-    pub(crate) fn start(id: u32, output: PathBuf) -> Result<Self, String> {
+    pub(crate) fn start(ids: &[u32], output: PathBuf) -> Result<Self, String> {
+        let ids = ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
         let mut command = Command::new("perf");
-        command.args(["stat", "-x", ",", "-e", EVENTS, "-p", &id.to_string(), "-o"]).arg(&output);
+        command.args(["stat", "-x", ",", "-e", EVENTS, "-p", &ids, "-o"]).arg(&output);
         let perf = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let perf = perf.map_err(|error| format!("perf cannot be started: {error}"))?;
         Ok(Self { perf, output })

@@ -2,9 +2,8 @@
 
 use anyhow::Result;
 
-use super::host::copy_files;
-use super::interop::npm_install;
 use crate::guests;
+use crate::npm;
 use crate::plan::Proof;
 use crate::shell::Shell;
 use crate::tools;
@@ -24,8 +23,8 @@ pub(super) fn tools(shell: &Shell) -> Result<()> {
 /// `npm test` in a copy of the folder, beside its packages.
 pub(super) fn run(shell: &Shell) -> Result<Proof> {
     let dir = shell.target().join("browser");
-    copy_files(&shell.path("tests/browser"), &dir)?;
-    npm_install(shell, &dir)?;
+    npm::copy_files(&shell.path("tests/browser"), &dir)?;
+    npm::install(shell, &dir)?;
     let mut command = shell.program("", "npm");
     command.current_dir(&dir).args(["test", "--silent"]);
     guests::environment(shell, &mut command);

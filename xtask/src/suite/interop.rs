@@ -2,11 +2,11 @@
 //! know a signature's format: that is the libraries' part.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::host::{Host, copy_files};
+use super::host::Host;
+use crate::npm;
 use crate::plan::Proof;
 use crate::shell::Shell;
 use crate::tools;
@@ -25,7 +25,7 @@ pub(super) fn tools(shell: &Shell) -> Result<()> {
 /// Runs both languages against one host.
 pub(super) fn run(shell: &Shell) -> Result<Proof> {
     let dir = shell.target().join("interop");
-    copy_files(&shell.path("tests/interop"), &dir)?;
+    npm::copy_files(&shell.path("tests/interop"), &dir)?;
     install_python(shell, &dir)?;
     install_node(shell, &dir)?;
     let host = Host::start(shell, SECRET)?;
@@ -53,19 +53,5 @@ fn install_python(shell: &Shell, dir: &Path) -> Result<()> {
 }
 
 fn install_node(shell: &Shell, dir: &Path) -> Result<()> {
-    npm_install(shell, dir).context("npm could not install Svix's library for Node")
-}
-
-/// `npm install` in a copied folder, unless the same packages are there already.
-pub(super) fn npm_install(shell: &Shell, dir: &Path) -> Result<()> {
-    let wanted = std::fs::read(dir.join("package.json"))?;
-    let stamp = dir.join("node_modules/.installed-for");
-    if std::fs::read(&stamp).is_ok_and(|found| found == wanted) {
-        return Ok(());
-    }
-    let mut npm: Command = shell.program("", "npm");
-    npm.current_dir(dir).args(["install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]);
-    shell.run(&mut npm)?;
-    std::fs::create_dir_all(dir.join("node_modules"))?;
-    Ok(std::fs::write(stamp, wanted)?)
+    npm::install(shell, dir).context("npm could not install Svix's library for Node")
 }

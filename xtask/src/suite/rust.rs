@@ -5,13 +5,14 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use crate::bench;
 use crate::guests;
 use crate::plan::{self, Proof};
 use crate::shell::Shell;
 use crate::tools::{self, Runner};
 
 pub(super) fn format(shell: &Shell) -> Result<()> {
-    for dir in [""].into_iter().chain(guests::WORKSPACES) {
+    for dir in ["", bench::RESTATE].into_iter().chain(guests::WORKSPACES) {
         shell.run(&mut shell.cargo(dir, "fmt --all --check"))?;
     }
     Ok(())

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use stepwell_core::limits::SUBJECT_BYTES_MAX;
 
-/// Where Clerk's events say whom they are about, unread.
+/// Where Clerk's events say whom they are about, and parts of them do, unread.
 #[derive(Default, Deserialize)]
 struct Data<'a> {
     #[serde(borrow)]
@@ -23,13 +23,7 @@ struct Data<'a> {
     to_email_address: Option<&'a RawValue>,
     #[serde(borrow)]
     to_phone_number: Option<&'a RawValue>,
-}
-
-/// The same within a part of it.
-#[derive(Deserialize)]
-struct Part<'a> {
-    #[serde(borrow)]
-    user_id: Option<&'a RawValue>,
+    /// Of a part alone.
     #[serde(borrow)]
     email: Option<&'a RawValue>,
 }
@@ -37,12 +31,12 @@ struct Part<'a> {
 /// The subject of an event of Clerk: the user's id where there is one, or else the address that it is about, as of
 /// somebody who was invited or waits. None for what is about nobody, such as a role.
 pub(crate) fn of_clerk(event_type: &str, data: &RawValue) -> Option<String> {
-    let data: Data<'_> = serde_json::from_str(data.get()).ok()?;
+    let data = part(Some(data))?;
     if event_type.starts_with("user.") {
         return text(data.id);
     }
     let (member, payer) = (part(data.public_user_data), part(data.payer));
-    let of = |part: &Option<Part<'_>>| part.as_ref().and_then(|part| text(part.user_id));
+    let of = |part: &Option<Data<'_>>| part.as_ref().and_then(|part| text(part.user_id));
     text(data.user_id)
         .or_else(|| of(&member))
         .or_else(|| of(&payer))
@@ -53,7 +47,7 @@ pub(crate) fn of_clerk(event_type: &str, data: &RawValue) -> Option<String> {
         .or_else(|| text(data.created_by))
 }
 
-fn part(raw: Option<&RawValue>) -> Option<Part<'_>> {
+fn part(raw: Option<&RawValue>) -> Option<Data<'_>> {
     serde_json::from_str(raw?.get()).ok()
 }
 

@@ -10,12 +10,14 @@
 
 mod chaos;
 mod checker;
+mod course;
 mod ledger;
 mod load;
 mod marked;
 
 pub use chaos::Chaos;
 pub use checker::{check_ended, check_events};
+pub use course::course;
 pub use ledger::Ledger;
 pub use load::Load;
 pub use marked::Marked;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use stepwell_crash::{Chaos, Ledger, Load, WORKFLOWS, check_ended, check_events};
+use stepwell_crash::{Chaos, Ledger, Load, WORKFLOWS, check_ended, check_events, course};
 use stepwell_harness::limits::CONDITION_MAX;
-use stepwell_harness::{Config, Emulators, Host, Seed, Seen, guest, now_ms, pause, until};
+use stepwell_harness::{Config, Emulators, Host, Seed, Seen, guest, pause, until};
 use tokio::time::{Instant, timeout};
 
 const ROUNDS: u64 = 50;
@@ -25,14 +25,7 @@ struct World {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_accepted_is_lost_and_nothing_happens_twice() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let rounds = number("STEPWELL_CRASH_ROUNDS").unwrap_or(ROUNDS);
-    let seed = number("STEPWELL_CRASH_SEED").unwrap_or_else(|| now_ms().unsigned_abs());
-    println!("{rounds} rounds from STEPWELL_CRASH_SEED={seed}");
-    match play(rounds, seed).await {
-        Ok(told) => println!("{told}"),
-        Err(error) => panic!("with STEPWELL_CRASH_SEED={seed}: {error:#}"),
-    }
+    println!("{}", course(("STEPWELL_CRASH_ROUNDS", ROUNDS), play).await.unwrap());
 }
 
 async fn play(rounds: u64, seed: u64) -> Result<String> {

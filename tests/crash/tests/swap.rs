@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::json;
-use stepwell_crash::Marked;
+use stepwell_crash::{Marked, course};
 use stepwell_harness::limits::CONDITION_MAX;
-use stepwell_harness::{Config, Host, Run, Seed, Seen, now_ms, pause, until};
+use stepwell_harness::{Config, Host, Run, Seed, Seen, pause, until};
 
 const ROUNDS: u64 = 20;
 /// How far the timers are moved in a round.
@@ -40,14 +40,7 @@ struct World {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_run_ends_on_the_component_that_it_began_with_however_often_that_is_replaced() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let rounds = number("STEPWELL_SWAP_ROUNDS").unwrap_or(ROUNDS);
-    let seed = number("STEPWELL_CRASH_SEED").unwrap_or_else(|| now_ms().unsigned_abs());
-    println!("{rounds} swaps from STEPWELL_CRASH_SEED={seed}");
-    match play(rounds, seed).await {
-        Ok(told) => println!("{told}"),
-        Err(error) => panic!("with STEPWELL_CRASH_SEED={seed}: {error:#}"),
-    }
+    println!("{}", course(("STEPWELL_SWAP_ROUNDS", ROUNDS), play).await.unwrap());
 }
 
 async fn play(rounds: u64, seed: u64) -> Result<String> {

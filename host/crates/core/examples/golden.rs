@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "it is run by hand, and to be loud")]
 
+#[path = "../tests/bare/mod.rs"]
+mod bare;
 #[path = "../tests/golden/format.rs"]
 mod format;
 
@@ -11,14 +13,12 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use bare::bare_run;
 use format::{Call, Golden, Met, Said, again, meet};
 use stepwell_core::execution::{Newest, merge};
 use stepwell_core::journal::StepError;
-use stepwell_core::registry::{Plugin, Registry};
 use stepwell_core::run::{Asked, Control, Wish};
-use stepwell_core::{
-    Answer, Command, Digest, Entry, Event, EventId, Execution, Json, Manifest, Run, Timestamp, Transition,
-};
+use stepwell_core::{Answer, Command, Digest, Entry, Execution, Json, Run, Timestamp, Transition};
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const HOUR_MS: u64 = 3_600_000;
@@ -248,31 +248,8 @@ impl<'a> Maker<'a> {
             r#"{{"schema":1,"workflows":[{{"id":"{}","triggers":[{{"event":"e"}}],"retries":{{"attempts_max":4,"jitter":0.5}}}}]}}"#,
             workflow.id
         );
-        let mut registry = Registry::default();
-        registry.put(Plugin {
-            name: "golden".parse().unwrap(),
-            component: Digest::of(b"golden"),
-            manifest: Manifest::parse(&manifest).unwrap(),
-            registered_at: START,
-            active: true,
-        });
-        let event = Event {
-            id: EventId::new(START, [1; 10]),
-            source: "api".into(),
-            external_id: Some("msg_1".into()),
-            name: "e".into(),
-            data: Json::null(),
-            ts: START,
-            v: None,
-            meta: Json::null(),
-            received_at: START,
-            not_before: None,
-            body: None,
-            depth: 0,
-            subject: None,
-            key_id: None,
-        };
-        let run = Run::of(&event, registry.matching("e").next().unwrap());
+        let run = bare_run(("golden", b"golden"), &manifest, START);
+        let run = Run { event_external_id: Some("msg_1".into()), ..run };
         Self { workflow, run, journal: Vec::new(), now: START, has_trapped: false }
     }
 

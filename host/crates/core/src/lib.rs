@@ -3,6 +3,10 @@
 //! Pure: no clock, no I/O, no async, no randomness. Time and chance come in as arguments, what must
 //! happen goes out as data.
 
+#[cfg(test)]
+// So that what unit tests share with the crate's other tests names it as those do.
+extern crate self as stepwell_core;
+
 pub mod digest;
 pub mod direction;
 pub mod duration;

@@ -1,11 +1,12 @@
 //! The state machine as tables: what each command leads to in each state.
 
+#[path = "../../tests/bare/mod.rs"]
+mod bare;
+
+use bare::bare_run;
+
 use super::*;
-use crate::event::Event;
-use crate::id::EventId;
 use crate::journal::{EntryState, WokenBy};
-use crate::manifest::Manifest;
-use crate::registry::{Plugin, Registry};
 use crate::run::{Control, ErrorKind, Status, Wish};
 
 pub(super) const START: i64 = 1_700_000_000_000;
@@ -25,31 +26,7 @@ impl Bench {
     pub(super) fn with_options(options: &str) -> Self {
         let text = format!(r#"{{"schema":1,"workflows":[{{"id":"w","triggers":[{{"event":"e"}}]{options}}}]}}"#);
         let now = Timestamp::from_millis(START);
-        let mut registry = Registry::default();
-        registry.put(Plugin {
-            name: "p".parse().unwrap(),
-            component: Digest::of(b"first"),
-            manifest: Manifest::parse(&text).unwrap(),
-            registered_at: now,
-            active: true,
-        });
-        let event = Event {
-            id: EventId::new(now, [1; 10]),
-            source: "api".into(),
-            external_id: None,
-            name: "e".into(),
-            data: Json::null(),
-            ts: now,
-            v: None,
-            meta: Json::null(),
-            received_at: now,
-            not_before: None,
-            body: None,
-            depth: 0,
-            subject: None,
-            key_id: None,
-        };
-        let run = Run::of(&event, registry.matching("e").next().unwrap());
+        let run = bare_run(("p", b"first"), &text, now);
         Self { run, journal: Vec::new(), now }
     }
 

@@ -18,6 +18,22 @@ pub(super) fn status_chip(status: Status) -> Markup {
     chip(status.as_str())
 }
 
+/// What stands over a column: a word, and whether numbers stand below it.
+pub(super) type Head = (&'static str, bool);
+
+/// A table of a step's attempts, or of what they did.
+pub(super) fn attempts_table(caption: &str, heads: &[Head], rows: Markup) -> Markup {
+    html! {
+        table class="attempts" {
+            caption class="hidden" { (caption) }
+            thead {
+                tr { @for (word, numbers) in heads { th scope="col" class=[numbers.then_some("number")] { (word) } } }
+            }
+            tbody { (rows) }
+        }
+    }
+}
+
 /// How long ago, with the exact time behind it.
 pub(super) fn ago(at: Timestamp, now: Timestamp) -> Markup {
     html! { time datetime=(at) title={ (at) } { (words::ago(at, now)) } }

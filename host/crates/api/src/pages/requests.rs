@@ -2,11 +2,19 @@
 
 use maud::{Markup, html};
 
-use super::parts::exact;
+use super::parts::{Head, attempts_table, exact};
 use crate::view::{RequestView, StepView};
 
 /// Requests of one step that a page shows; the rest is in the API.
 const SHOWN_MAX: usize = 50;
+const HEADS: [Head; 6] = [
+    ("Attempt", true),
+    ("Request", false),
+    ("Answer", false),
+    ("Started", false),
+    ("Took", true),
+    ("Bytes out / in", true),
+];
 
 pub(super) fn list(step: &StepView) -> Markup {
     let all =
@@ -16,20 +24,9 @@ pub(super) fn list(step: &StepView) -> Markup {
     html! {
         @if all().next().is_some() {
             h3 { "Requests" }
-            table class="attempts" {
-                caption class="hidden" { "Outbound requests" }
-                thead {
-                    tr {
-                        th scope="col" class="number" { "Attempt" }
-                        th scope="col" { "Request" }
-                        th scope="col" { "Answer" }
-                        th scope="col" { "Started" }
-                        th scope="col" class="number" { "Took" }
-                        th scope="col" class="number" { "Bytes out / in" }
-                    }
-                }
-                tbody { @for (attempt, request) in all().take(SHOWN_MAX) { (row(attempt, request)) } }
-            }
+            (attempts_table("Outbound requests", &HEADS, html! {
+                @for (attempt, request) in all().take(SHOWN_MAX) { (row(attempt, request)) }
+            }))
         }
         @if hidden > 0 { p class="muted" { (hidden) " more are in the API." } }
         @if more > 0 { p class="muted" { (more) " more were not remembered." } }

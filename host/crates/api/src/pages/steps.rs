@@ -6,11 +6,11 @@ use stepwell_core::run::State as RunState;
 use stepwell_core::{Run, Timestamp};
 
 use super::axis::Axis;
-use super::parts::{chip, empty, exact};
+use super::parts::{Head, attempts_table, chip, empty, exact};
 use super::requests;
 use super::{json, words};
 use crate::limits::STEPS_SHOWN_MAX;
-use crate::view::{At, StepStatus, StepView};
+use crate::view::{At, AttemptView, StepStatus, StepView};
 
 /// What is drawn.
 #[derive(Clone, Copy)]
@@ -24,6 +24,8 @@ pub(super) struct Steps<'a> {
 const BAR_MIN: f64 = 0.7;
 /// The narrowest bar that has room for its length in words.
 const LABEL_MIN: f64 = 8.0;
+/// Over the attempts of a step.
+const HEADS: [Head; 5] = [("Attempt", true), ("Result", false), ("Started", false), ("Took", true), ("Error", false)];
 
 impl Steps<'_> {
     fn shown(&self) -> impl Iterator<Item = &StepView> {
@@ -227,37 +229,25 @@ fn sleep(step: &StepView) -> Markup {
 }
 
 fn attempts(view: &Steps<'_>, step: &StepView) -> Markup {
+    attempts_table("Attempts", &HEADS, html! { @for it in &step.attempts { (attempt(view, step, it)) } })
+}
+
+fn attempt(view: &Steps<'_>, step: &StepView, attempt: &AttemptView) -> Markup {
+    let state = match (&attempt.error, attempt.ended_at) {
+        (Some(_), _) => "failed",
+        (None, Some(_)) => "completed",
+        (None, None) => step.status.as_str(),
+    };
     html! {
-        table class="attempts" {
-            caption class="hidden" { "Attempts" }
-            thead {
-                tr {
-                    th scope="col" class="number" { "Attempt" }
-                    th scope="col" { "Result" }
-                    th scope="col" { "Started" }
-                    th scope="col" class="number" { "Took" }
-                    th scope="col" { "Error" }
-                }
-            }
-            tbody {
-                @for attempt in &step.attempts {
-                    @let state = match (&attempt.error, attempt.ended_at) {
-                        (Some(_), _) => "failed",
-                        (None, Some(_)) => "completed",
-                        (None, None) => step.status.as_str(),
-                    };
-                    tr {
-                        td class="number" { (attempt.number) }
-                        td { (chip(state)) }
-                        td { (exact(attempt.started_at.0)) }
-                        td class="number" { (words::length(view.end(attempt.ended_at).since(attempt.started_at.0))) }
-                        td class="message" {
-                            @if let Some(error) = &attempt.error {
-                                (error.message)
-                                @if error.permanent { " " span class="tag" { "permanent" } }
-                            }
-                        }
-                    }
+        tr {
+            td class="number" { (attempt.number) }
+            td { (chip(state)) }
+            td { (exact(attempt.started_at.0)) }
+            td class="number" { (words::length(view.end(attempt.ended_at).since(attempt.started_at.0))) }
+            td class="message" {
+                @if let Some(error) = &attempt.error {
+                    (error.message)
+                    @if error.permanent { " " span class="tag" { "permanent" } }
                 }
             }
         }

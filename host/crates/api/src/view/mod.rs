@@ -21,7 +21,7 @@ pub(crate) use plugin::{Loaded, NeededJson, PluginJson, PluginsJson, RejectionsJ
 pub(crate) use request::{RequestView, RunRequest};
 pub(crate) use run::{RunView, runs};
 pub(crate) use size::{fitting, of_entry};
-pub(crate) use step::{EntryView, StepStatus, StepView};
+pub(crate) use step::{AttemptView, EntryView, StepStatus, StepView};
 pub(crate) use time::At;
 pub(crate) use workflow::{WorkflowView, skipped};
 

@@ -3,9 +3,9 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use stepwell_core::Digest;
 use stepwell_core::run::{State, Wish};
-use stepwell_store::{Element, KeptComponent, Store};
+use stepwell_core::{Digest, Run};
+use stepwell_store::{Element, KeptComponent, Lease, Store};
 use stepwell_testkit::plugin;
 
 use crate::backend::Backend;
@@ -18,6 +18,14 @@ async fn serving(store: &dyn Store, bytes: &[u8]) -> Digest {
     let mail = plugin("mail", &[("welcome", &["user"])]);
     put(store, Element::Plugin(Box::new(stepwell_core::registry::Plugin { component, ..mail }))).await;
     component
+}
+
+/// The same with a component of the bytes `old`, and a run in hand.
+async fn in_hand(store: &dyn Store) -> (Digest, Lease, Run) {
+    let old = serving(store, b"old").await;
+    let lease = store.acquire().await.unwrap();
+    started(store, event(1, "user")).await;
+    (old, lease, claim_one(store, lease, at(1)).await.run)
 }
 
 /// How many runs need a component.
@@ -64,10 +72,7 @@ pub(super) async fn runs_that_need_a_component_are_counted_as_they_come_and_end<
 pub(super) async fn a_component_goes_once_nothing_needs_it_and_no_sooner<B: Backend>() {
     let backend = B::empty().await;
     let store = backend.store();
-    let old = serving(&*store, b"old").await;
-    let lease = store.acquire().await.unwrap();
-    started(&*store, event(1, "user")).await;
-    let run = claim_one(&*store, lease, at(1)).await.run;
+    let (old, lease, run) = in_hand(&*store).await;
     let new = serving(&*store, b"new").await;
     let paused = State::Paused { reason: "unknown outcome".to_owned(), since: at(2) };
     submit_change(&*store, change(lease, &run, paused)).await;
@@ -103,10 +108,7 @@ pub(super) async fn a_component_that_is_lost_is_told_with_the_runs_that_need_it<
 pub(super) async fn an_end_that_is_not_durable_yet_frees_nothing<B: Backend>() {
     let backend = B::empty().await;
     let store = backend.store();
-    let old = serving(&*store, b"old").await;
-    let lease = store.acquire().await.unwrap();
-    started(&*store, event(1, "user")).await;
-    let run = claim_one(&*store, lease, at(1)).await.run;
+    let (old, lease, run) = in_hand(&*store).await;
     serving(&*store, b"new").await;
     backend.hold_syncs();
     store.submit(Element::Change(Box::new(change(lease, &run, completed())))).await.unwrap();

@@ -16,10 +16,15 @@ const DATA_BYTES: usize = 300;
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
+/// An event's data with nothing in it but this field, as the figures of others are taken with.
+pub(crate) fn bare(field: &str, number: u64) -> Value {
+    json!({field: number})
+}
+
 /// An event's data: this field, filled up to 300 bytes with what does not compress beyond its alphabet's six bits.
 pub(crate) fn data(field: &str, number: u64) -> Value {
-    let bare = json!({field: number, "filling": ""}).to_string().len();
-    json!({field: number, "filling": noise(DATA_BYTES.saturating_sub(bare))})
+    let unfilled = json!({field: number, "filling": ""}).to_string().len();
+    json!({field: number, "filling": noise(DATA_BYTES.saturating_sub(unfilled))})
 }
 
 /// Whoever sends and looks.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use stepwell_harness::Host;
 
-use crate::client::{Client, data};
+use crate::client::{Client, bare};
 use crate::disk::count;
 use crate::process::{Disk, Memory};
 use crate::report::Report;
@@ -50,7 +50,7 @@ pub(crate) async fn measure(report: &mut Report, length: Duration) -> Result<()>
     let mut client = Client::open(host.api()?.0).await?;
     row(&mut table, (&mut host, &mut client), &mut so, None).await?;
     while so.from.elapsed() < length {
-        client.send("test/three-steps", &data("n", 0), ARRAY).await?;
+        client.send("test/three-steps", &bare("n", 0), ARRAY).await?;
         so.sent += ARRAY;
         client.at_most(ON_THEIR_WAY_MAX).await?;
         if so.from.elapsed() - so.before.0 >= ROW_EVERY {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use stepwell_harness::{Host, pause};
 
-use crate::client::{Client, data};
+use crate::client::{Client, bare};
 use crate::cost::{Meter, Spent};
 use crate::disk::count;
 use crate::process::{Disk, Memory};
@@ -30,7 +30,7 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
     let none = || ["-"; 3].map(str::to_owned);
     row(&mut table, ("idle", Memory::of(host.process()?.id())?), (none(), none()));
     let meter = Meter::start(&mut host)?;
-    Client::open(host.api()?.0).await?.fill("test/three-steps", &data("n", 0), (RUNS, "completed")).await?;
+    Client::open(host.api()?.0).await?.fill("test/three-steps", &bare("n", 0), (RUNS, "completed")).await?;
     let spent = meter.end()?;
     let memory = Memory::of(host.process()?.id())?;
     let disk = |host: &Host| anyhow::Ok(Disk::of(&host.data_dir())?.each(before, count(RUNS)));

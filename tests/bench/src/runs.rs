@@ -10,7 +10,7 @@ use stepwell_harness::{Api, Connection, Host, Request, pause};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::client::data;
+use crate::client::bare;
 use crate::cost::{Meter, Spent};
 use crate::disk::count;
 use crate::latency::Latency;
@@ -164,7 +164,7 @@ async fn completed(connection: &mut Connection) -> Result<usize> {
 /// Sends events as the window allows, and follows every so manieth run to its end.
 async fn send(window: Arc<Window>) -> Result<Latency> {
     let mut connection = Connection::open(window.admin).await?;
-    let request = Api::event("test/three-steps", &data("n", 0), None);
+    let request = Api::event("test/three-steps", &bare("n", 0), None);
     let mut latency = Latency::default();
     loop {
         window.free.acquire().await.context("the window is closed")?.forget();

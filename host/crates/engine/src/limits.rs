@@ -22,12 +22,13 @@ pub const GATHERING_MAX: Duration = Duration::from_millis(2);
 /// own (15 s), and more than a disk takes that comes back.
 pub const STORE_SILENT_MAX: Duration = Duration::from_secs(60);
 /// How often it is looked for what has been over for long enough.
-pub const PRUNE_EVERY: Duration = Duration::from_secs(60);
+pub const PRUNE_EVERY: Duration = Duration::from_secs(10);
 /// How long after one that failed an erasure is tried again.
 pub const ERASE_AGAIN: Duration = Duration::from_secs(60);
 /// Runs and events that are deleted at once.
 pub const PRUNE_MAX: usize = 64;
-/// The pause after that at least: 64 / 10 ms are 6,400 a second, more than come with one disk's syncs.
+/// The pause after that at least: 64 / 10 ms are 6,400 a second. Who is in a hurry makes none.
 pub const PRUNE_PAUSE_MIN: Duration = Duration::from_millis(10);
-/// How many times as long as it took: the store is asked for a fifth of the time at most.
-pub const PRUNE_PAUSE_TIMES: u32 = 4;
+/// How many times as long as a slice took the pause after it is, the more of a hurry the shorter: at leisure the store
+/// is asked for a fifth of the time at most, and in the greatest hurry for as much as is left by others.
+pub const PRUNE_PAUSE_TIMES: [u32; 4] = [4, 2, 1, 0];

@@ -26,8 +26,9 @@ pub(crate) async fn keep_pruning(shared: Arc<Shared>, retention: Retention) {
 }
 
 async fn prune_by_the_clock(shared: &Shared, retention: &Retention) {
+    let mut hurry = Hurry::default();
     loop {
-        if let Err(error) = prune_all(shared, retention).await {
+        if let Err(error) = prune_all(shared, retention, &mut hurry).await {
             // One that cannot go on ends this; a later look may get further where something is damaged.
             debug!(%error, "not everything that is over was deleted");
         }
@@ -36,26 +37,85 @@ async fn prune_by_the_clock(shared: &Shared, retention: &Retention) {
 }
 
 /// Deletes all that is over by now.
-async fn prune_all(shared: &Shared, retention: &Retention) -> Result<(), StoreError> {
-    let now = shared.clock.now();
+async fn prune_all(shared: &Shared, retention: &Retention, hurry: &mut Hurry) -> Result<(), StoreError> {
+    let (now, from) = (shared.clock.now(), shared.clock.elapsed());
+    let since = |from| shared.clock.elapsed().saturating_sub(from);
     let (mut runs, mut events, mut slices) = (0, 0, 0_u64);
     loop {
         let begun = shared.clock.elapsed();
+        hurry.lasts(since(from));
         let slice = shared.answer(shared.store.prune(now, retention, PRUNE_MAX)).await?;
         shared.answer(shared.store.durable(slice.sequence)).await?;
         (runs, events, slices) = (runs + slice.runs, events + slice.events, slices + 1);
         if !slice.more {
             break;
         }
-        shared.clock.pause(pause_after(shared.clock.elapsed().saturating_sub(begun))).await;
+        match hurry.pause_after(since(begun)) {
+            // Whatever else waits for the store is in its order by then.
+            Duration::ZERO => tokio::task::yield_now().await,
+            pause => shared.clock.pause(pause).await,
+        }
     }
+    hurry.took(since(from));
     if runs > 0 || events > 0 {
         info!(runs, events, slices, "deleted what was kept for long enough");
     }
     Ok(())
 }
 
-/// The longer a slice took the longer the others have the store to themselves.
-fn pause_after(slice: Duration) -> Duration {
-    slice.saturating_mul(PRUNE_PAUSE_TIMES).max(PRUNE_PAUSE_MIN)
+/// How much of the store's time deleting may take. The longer it takes for all that is over the more, so that as much
+/// goes as comes, whatever that is; it was seen that at full load a fifth of the time is too little.
+#[derive(Debug, Default)]
+struct Hurry {
+    /// A place in [`PRUNE_PAUSE_TIMES`].
+    level: usize,
+    /// What it was when the present round began.
+    began_at: usize,
+}
+
+impl Hurry {
+    /// The round has lasted for so long, and there is more to do.
+    fn lasts(&mut self, time: Duration) {
+        let rounds = usize::try_from(time.as_millis() / PRUNE_EVERY.as_millis()).unwrap_or(usize::MAX);
+        self.level = self.began_at.saturating_add(rounds).min(PRUNE_PAUSE_TIMES.len() - 1);
+    }
+
+    /// A round is over. One that took little of its time was in too much of a hurry.
+    fn took(&mut self, time: Duration) {
+        if time < PRUNE_EVERY / 4 {
+            self.level = self.level.saturating_sub(1);
+        }
+        self.began_at = self.level;
+    }
+
+    /// The longer a slice took the longer the others have the store to themselves.
+    fn pause_after(&self, slice: Duration) -> Duration {
+        match PRUNE_PAUSE_TIMES.get(self.level).copied().unwrap_or_default() {
+            0 => Duration::ZERO,
+            times => slice.saturating_mul(times).max(PRUNE_PAUSE_MIN),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_longer_than_a_round_is_hurried_and_what_takes_little_is_not() {
+        let slice = Duration::from_millis(5);
+        let mut hurry = Hurry::default();
+        let pause = |hurry: &Hurry| hurry.pause_after(slice).as_millis();
+        assert_eq!(pause(&hurry), 20);
+        for (rounds, is) in [(0, 20), (1, 10), (2, 10), (3, 0), (9, 0)] {
+            hurry.lasts(PRUNE_EVERY * rounds);
+            assert_eq!(pause(&hurry), is, "after {rounds} rounds");
+        }
+        // The next round goes on so, and slows down by and by.
+        for (took, is) in [(PRUNE_EVERY, 0), (PRUNE_EVERY / 2, 0), (slice, 10), (slice, 10), (slice, 20), (slice, 20)] {
+            hurry.took(took);
+            hurry.lasts(slice);
+            assert_eq!(pause(&hurry), is, "after one of {took:?}");
+        }
+    }
 }

@@ -110,8 +110,12 @@ impl Appender {
     /// Notes beside the log that every frame so far is durable, unless it is noted already. To be called
     /// when nothing is to be written for a while, and at the end; after some hundred frames it is done anyhow.
     pub fn seal(&mut self) -> Result<(), Error> {
-        let last = self.place.next - 1;
-        if self.seal.synced() < last { self.seal.set(last) } else { Ok(()) }
+        if self.is_sealed() { Ok(()) } else { self.seal.set(self.place.next - 1) }
+    }
+
+    /// Whether it is noted durably that every frame so far is durable.
+    pub const fn is_sealed(&self) -> bool {
+        self.seal.synced() >= self.place.next - 1
     }
 
     fn roll(&mut self) -> Result<(), Error> {

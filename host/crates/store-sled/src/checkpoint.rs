@@ -15,15 +15,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use sled::Batch;
 use stepwell_log::{Segments, SyncFile};
 use tracing::{debug, error};
 
 use crate::envelope::{Shape, seal};
 use crate::error::{NOT_AS_IT_WAS, Trouble};
+use crate::give::Giver;
 use crate::keys;
 use crate::layers::{Group, Layers};
-use crate::limits::{CHECKPOINT_AGE, CHUNK_BYTES, SCRUB_PAUSE, SCRUB_TURN, UNSYNCED_BYTES_MAX};
+use crate::limits::{CHECKPOINT_AGE, SCRUB_PAUSE, SCRUB_TURN};
 use crate::model::AppliedRow;
 use crate::open::Checked;
 use crate::progress::Progress;
@@ -187,30 +187,21 @@ impl Checkpoints {
 
 /// Gives a group to sled, durably.
 pub(crate) fn put_rows(db: &sled::Db, group: &Group, sync: impl Fn() -> Result<(), Trouble>) -> Result<(), Trouble> {
-    let (mut batch, mut bytes, mut unsynced) = (Batch::default(), 0, 0);
+    let mut giver = Giver::new(db);
     for (key, value) in &group.layer {
-        bytes += key.len() + value.as_ref().map_or(0, |value| value.len());
-        match value {
-            Some(value) => batch.insert(key.as_slice(), value),
-            None => batch.remove(key.as_slice()),
-        }
-        if bytes > CHUNK_BYTES {
-            db.apply_batch(std::mem::take(&mut batch))?;
-            unsynced += std::mem::take(&mut bytes);
-        }
-        if unsynced > UNSYNCED_BYTES_MAX {
+        giver.take(key, value.clone())?;
+        if giver.wants_sync() {
             sync()?;
-            unsynced = 0;
         }
     }
-    db.apply_batch(batch)?;
+    giver.give()?;
     sync()
 }
 
 /// The number of the frame that sled's rows are as of, or a later one for some of them.
 pub(crate) fn applied(db: &sled::Db) -> Result<u64, Trouble> {
     use crate::rows::Source;
-    let view = crate::view::View { layers: Vec::new(), db, cipher: None };
+    let view = crate::view::View::of(db);
     Ok(view.row::<AppliedRow>(keys::APPLIED)?.unwrap_or_default().frame)
 }
 

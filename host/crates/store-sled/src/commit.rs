@@ -1,17 +1,21 @@
 //! The commit path: one thread that takes all that the writer has handed over meanwhile, writes it to the
 //! log as one frame, syncs, and only then shows it to readers and tells who waits. While it syncs, the
-//! next group gathers, so the disk's own pace makes the groups.
+//! next group gathers, so the disk's own pace makes the groups. What nobody waits for, such as the results of
+//! steps that a guest goes on from, lies for a few milliseconds, to go with what somebody does wait for.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use stepwell_log::Appender;
 
 use crate::error::Trouble;
-use crate::layers::{Group, Layers};
-use crate::limits::{DURABLE_BYTES_MAX, IDLE_BEFORE_SEAL, QUEUED_BYTES_MAX, QUEUED_ELEMENTS_MAX};
+use crate::layers::{Group, Layers, Pipeline};
+use crate::limits::{
+    DURABLE_BYTES_MAX, IDLE_BEFORE_SEAL, LINGER, LINGERING_BYTES_MAX, QUEUED_BYTES_MAX, QUEUED_ELEMENTS_MAX, REST,
+};
 use crate::payload;
 use crate::progress::Progress;
 
@@ -103,26 +107,43 @@ impl Commits {
     /// What to do next; nothing more once it is over.
     fn next(&self) -> Option<Next> {
         let mut pipeline = self.layers.pipeline();
-        let mut is_idle = false;
+        let idle_since = Instant::now();
         loop {
-            if !pipeline.queued.is_empty() && (pipeline.over || !self.is_full()) {
-                let group = Arc::new(std::mem::take(&mut pipeline.queued));
-                pipeline.in_flight = Some(Arc::clone(&group));
-                self.layers.moved.notify_all();
-                return Some(Next::Commit(group));
+            // Before it is looked who waits: whoever comes afterwards sees it, and tells.
+            self.layers.is_waiting(true);
+            let wait = match self.look(&pipeline, idle_since) {
+                Look::Commit => {
+                    self.layers.is_waiting(false);
+                    return Some(Next::Commit(self.layers.take_off(&mut pipeline)));
+                }
+                Look::Idle => return Some(Next::Idle),
+                Look::Over => return None,
+                Look::Wait(wait) => wait,
+            };
+            let waited = self.layers.moved.wait_timeout(pipeline, wait);
+            (pipeline, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn look(&self, pipeline: &Pipeline, idle_since: Instant) -> Look {
+        match pipeline.queued.since {
+            None if pipeline.over => Look::Over,
+            None if self.appender.is_sealed() => Look::Wait(REST),
+            None => match IDLE_BEFORE_SEAL.checked_sub(idle_since.elapsed()) {
+                Some(left) if !left.is_zero() => Look::Wait(left),
+                Some(_) | None => Look::Idle,
+            },
+            Some(_) if pipeline.over => Look::Commit,
+            // Whoever makes room tells.
+            Some(_) if self.is_full() => Look::Wait(IDLE_BEFORE_SEAL),
+            Some(since) => {
+                let is_wanted = pipeline.queued.bytes > LINGERING_BYTES_MAX
+                    || self.progress.first_waiting().is_some_and(|first| first <= pipeline.queued.sequence);
+                match LINGER.checked_sub(since.elapsed()) {
+                    Some(left) if !is_wanted && !left.is_zero() => Look::Wait(left),
+                    Some(_) | None => Look::Commit,
+                }
             }
-            if pipeline.queued.is_empty() && pipeline.over {
-                return None;
-            }
-            if is_idle {
-                return Some(Next::Idle);
-            }
-            let wait = self.layers.moved.wait_timeout_while(pipeline, IDLE_BEFORE_SEAL, |pipeline| {
-                !pipeline.over && (pipeline.queued.is_empty() || self.is_full())
-            });
-            let (guard, timeout) = wait.unwrap_or_else(PoisonError::into_inner);
-            pipeline = guard;
-            is_idle = timeout.timed_out();
         }
     }
 
@@ -130,6 +151,15 @@ impl Commits {
     fn is_full(&self) -> bool {
         self.layers.durable().bytes() > DURABLE_BYTES_MAX
     }
+}
+
+/// What there is to do.
+enum Look {
+    Commit,
+    /// Nothing for so long, unless somebody tells before.
+    Wait(Duration),
+    Idle,
+    Over,
 }
 
 enum Next {

@@ -6,10 +6,13 @@
 //! step from the one to the other holds both, so whoever looks through them sees every key's newest value.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Instant;
 
 use sled::IVec;
 
+use crate::given::Given;
 use crate::keys::Key;
 
 /// The newest values of some keys; none where the key is deleted.
@@ -25,6 +28,8 @@ pub(crate) struct Group {
     pub(crate) sequence: u64,
     /// How many elements it has.
     pub(crate) elements: u64,
+    /// Since when something of it has waited to be written; none while it is empty.
+    pub(crate) since: Option<Instant>,
 }
 
 /// A map's own cost for an entry, with both vectors' headers: about 100 bytes.
@@ -43,7 +48,7 @@ impl Group {
         self.sequence = later.sequence;
         self.elements += later.elements;
         if self.layer.is_empty() {
-            (self.layer, self.bytes) = (later.layer, later.bytes);
+            (self.layer, self.bytes, self.since) = (later.layer, later.bytes, later.since);
         } else {
             later.layer.into_iter().for_each(|(key, value)| self.put(key, value));
         }
@@ -76,6 +81,8 @@ pub(crate) struct Durable {
     pub(crate) frame: u64,
     /// What a checkpoint is giving to sled.
     pub(crate) frozen: Option<Arc<Group>>,
+    /// How far sled reaches with it.
+    pub(crate) given: Given,
 }
 
 impl Durable {
@@ -90,6 +97,8 @@ pub(crate) struct Layers {
     pipeline: Mutex<Pipeline>,
     /// Something of the pipeline has changed.
     pub(crate) moved: Condvar,
+    /// Whether the committer has nothing to do until it is told.
+    is_waiting: AtomicBool,
     durable: RwLock<Durable>,
 }
 
@@ -106,8 +115,32 @@ impl Layers {
         self.durable.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The committer is about to look for something to do, or has found it.
+    pub(crate) fn is_waiting(&self, is_waiting: bool) {
+        self.is_waiting.store(is_waiting, Ordering::SeqCst);
+    }
+
+    /// Somebody waits for what may be queued.
+    pub(crate) fn wanted(&self) {
+        // Where it has found something to do it looks again afterwards.
+        if self.is_waiting.swap(false, Ordering::SeqCst) {
+            let pipeline = self.pipeline();
+            self.moved.notify_all();
+            drop(pipeline);
+        }
+    }
+
+    /// Takes what is queued, to be written.
+    pub(crate) fn take_off(&self, pipeline: &mut Pipeline) -> Arc<Group> {
+        let group = Arc::new(std::mem::take(&mut pipeline.queued));
+        pipeline.in_flight = Some(Arc::clone(&group));
+        self.moved.notify_all();
+        group
+    }
+
     /// Puts a group behind those that wait, and waits while too much does.
-    pub(crate) fn hand_over(&self, group: Group, is_full: impl Fn(&Group) -> bool) {
+    pub(crate) fn hand_over(&self, mut group: Group, is_full: impl Fn(&Group) -> bool) {
+        group.since = Some(Instant::now());
         let mut pipeline = self.pipeline();
         pipeline.queued.merge(group);
         self.moved.notify_all();
@@ -154,6 +187,7 @@ impl Layers {
             return None;
         }
         let frozen = Arc::new(std::mem::take(&mut durable.active));
+        durable.given.add(&frozen.layer);
         durable.frozen = Some(Arc::clone(&frozen));
         Some((frozen, durable.frame))
     }

@@ -16,6 +16,8 @@ mod due;
 mod envelope;
 mod erasures;
 mod error;
+mod give;
+mod given;
 mod in_flight;
 mod in_hand;
 pub mod keyfile;

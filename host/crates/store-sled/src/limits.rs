@@ -16,6 +16,13 @@ pub(crate) const QUEUED_BYTES_MAX: usize = 16 << 20;
 pub(crate) const QUEUED_ELEMENTS_MAX: u64 = 4 * stepwell_store::limits::GROUP_MAX as u64;
 /// How long nothing comes before it is noted beside the log how far it is durable: one more sync then.
 pub(crate) const IDLE_BEFORE_SEAL: Duration = Duration::from_millis(100);
+/// After how long a thread that has nothing to do looks again, though nobody has told it to.
+pub(crate) const REST: Duration = Duration::from_secs(60);
+/// How long what nobody waits for lies before it is written: several times what the steps of a usual run take, whose
+/// results then go with the run's end, and little against what a process that dies has to do again.
+pub(crate) const LINGER: Duration = Duration::from_millis(5);
+/// Bytes that do not wait for that: 1 ms of writing at 1 GB/s.
+pub(crate) const LINGERING_BYTES_MAX: usize = 1 << 20;
 /// Durable bytes in memory from which on a checkpoint is made: at 1.4 kB a run that comes and ends, 6,000 runs.
 pub(crate) const CHECKPOINT_BYTES: usize = 8 << 20;
 /// Durable bytes in memory at which commits wait for a checkpoint. While a snapshot is taken they grow by
@@ -23,9 +30,8 @@ pub(crate) const CHECKPOINT_BYTES: usize = 8 << 20;
 pub(crate) const DURABLE_BYTES_MAX: usize = 64 << 20;
 /// A checkpoint is made at least so often, while anything is written at all.
 pub(crate) const CHECKPOINT_AGE: Duration = Duration::from_secs(30);
-/// Bytes that a checkpoint gives to sled at once. sled copies a page for each row and lets go of none of the copies
-/// before the batch is over: with 1 MiB they were seen to take 100 MB, with this 10 MB.
-pub(crate) const CHUNK_BYTES: usize = 16 << 10;
+/// Rows that are given to sled in an order of our own, a multiple of a leaf's 16: 16 leaves, and 1 MiB of the largest.
+pub(crate) const GIVEN_ROWS: usize = 256;
 /// Bytes that a checkpoint gives to sled between two syncs. The file system may have to write them before it is done
 /// with the next sync of the log, for which commits wait.
 pub(crate) const UNSYNCED_BYTES_MAX: usize = 1 << 20;

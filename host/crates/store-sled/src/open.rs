@@ -20,6 +20,7 @@ use crate::dir::{Age, DataDir};
 use crate::envelope::{Shape, seal};
 use crate::erasures;
 use crate::error::{OpenError, Trouble};
+use crate::given::Given;
 use crate::keys;
 use crate::known::Known;
 use crate::layers::{Group, Layers};
@@ -141,7 +142,7 @@ fn before_sealed(dir: &DataDir, db: &sled::Db, layers: &Layers) -> Result<(), Op
         return Ok(());
     }
     let durable = layers.durable();
-    let view = View { layers: vec![&durable.active.layer], db, cipher: None };
+    let view = View { layers: vec![&durable.active.layer], ..View::of(db) };
     recovery::keep_before_upgrade(dir, &view, durable.frame)
 }
 
@@ -166,7 +167,7 @@ fn settle(db: &sled::Db, layers: &Layers, log: &mut Log, of: (&DataDir, &Arc<Cip
     let (dir, cipher) = of;
     let groups = {
         let durable = layers.durable();
-        let view = View { layers: vec![&durable.active.layer], db, cipher: Some(cipher) };
+        let view = View { layers: vec![&durable.active.layer], cipher: Some(cipher), ..View::of(db) };
         let failed = |trouble| refused(dir.root(), trouble);
         let meta = view.row::<MetaRow>(keys::META).map_err(failed)?;
         same_keys(meta.and_then(|meta| meta.key_id), cipher, dir.root())?;
@@ -331,8 +332,10 @@ fn read_over(dir: &DataDir, database: Database, behind: Behind<'_>) -> Result<Pa
     settle(&db, &layers, &mut log, (dir, cipher))?;
     let (theirs, of, root, with) = (Arc::clone(&layers), db.clone(), dir.root().to_owned(), Arc::clone(cipher));
     let known = guarded(dir.root(), options.open_limit, move || {
+        let given = Given::of(&of).map_err(|trouble| refused(&root, trouble))?;
+        theirs.durable_mut().given = given;
         let durable = theirs.durable();
-        let view = View { layers: vec![&durable.active.layer], db: &of, cipher: Some(&with) };
+        let view = View { layers: vec![&durable.active.layer], cipher: Some(&with), ..View::of(&of) };
         Known::of(&view).map_err(|trouble| refused(&root, trouble))
     })?;
     Ok(Parts { db, known, layers, log, is_whole: recovery.is_whole, checked })

@@ -116,8 +116,14 @@ impl Progress {
         self.check().err().unwrap_or(Error::Closed)
     }
 
-    /// Waits until everything up to `sequence` is durable, or never will be.
-    pub(crate) async fn wait(&self, sequence: Sequence) -> Result<(), Error> {
+    /// The first sequence that somebody waits for.
+    pub(crate) fn first_waiting(&self) -> Option<u64> {
+        self.state().waiting.keys().next().copied()
+    }
+
+    /// Waits until everything up to `sequence` is durable, or never will be. Calls `wanted` once it is known that
+    /// this one waits, if so.
+    pub(crate) async fn wait(&self, sequence: Sequence, wanted: impl FnOnce()) -> Result<(), Error> {
         let told = {
             let mut state = self.state();
             if let Some(known) = state.known(sequence.0) {
@@ -127,6 +133,7 @@ impl Progress {
             state.waiting.entry(sequence.0).or_default().push(waiter);
             told
         };
+        wanted();
         told.await.unwrap_or_else(|_| Err(self.gone()))
     }
 }

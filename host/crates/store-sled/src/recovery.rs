@@ -4,14 +4,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sled::Batch;
 use tracing::{error, info};
 
 use crate::backup;
 use crate::checkpoint::put_applied;
 use crate::dir::DataDir;
-use crate::error::OpenError;
-use crate::limits::CHUNK_BYTES;
+use crate::error::{OpenError, Trouble};
+use crate::give::Giver;
 use crate::open::{Database, Options, damaged, let_go, open_database};
 use crate::snapshot::{Error, Record, Snapshots, read};
 use crate::sums::{self, Expected, Sum};
@@ -50,26 +49,21 @@ pub(crate) fn in_vain(dir: &DataDir, refusal: &OpenError, error: &OpenError) -> 
 
 /// Gives a database all rows of a snapshot or backup. Answers the frame that they are as of, and their sum.
 pub(crate) fn load(db: &sled::Db, path: &Path) -> Result<(u64, Sum), Error> {
-    let failed = |error: sled::Error| Error::Rows(error.to_string());
-    let (mut batch, mut bytes, mut sum) = (Batch::default(), 0, Sum::default());
+    let failed = |trouble: Trouble| Error::Rows(trouble.to_string());
+    let (mut giver, mut sum) = (Giver::new(db), Sum::default());
     let summary = read(path, &mut |record| {
         if let Record::Row { key, value } = record
             && sums::counts(key)
         {
             sum.add(key, value);
-            bytes += key.len() + value.len();
-            batch.insert(key, value);
-        }
-        if bytes > CHUNK_BYTES {
-            db.apply_batch(std::mem::take(&mut batch)).map_err(failed)?;
-            bytes = 0;
+            giver.take(key, Some(value.into())).map_err(failed)?;
         }
         Ok(())
     })?;
-    db.apply_batch(batch).map_err(failed)?;
+    giver.give().map_err(failed)?;
     let put = sums::put_first(db, summary.frame, sum).and_then(|()| put_applied(db, summary.frame));
-    put.map_err(|trouble| Error::Rows(trouble.to_string()))?;
-    db.flush().map_err(failed)?;
+    put.map_err(failed)?;
+    db.flush().map_err(|error| Error::Rows(error.to_string()))?;
     info!(file = %path.display(), rows = summary.rows, frame = summary.frame, "loaded");
     Ok((summary.frame, sum))
 }
@@ -83,7 +77,7 @@ const BEFORE_THE_LOG: u64 = 1;
 
 /// Before a directory without a log gets one: all of it in one file. Answers the frame that it is as of.
 pub(crate) fn upgrade(dir: &DataDir, database: &Database) -> Result<u64, OpenError> {
-    keep_before_upgrade(dir, &View { layers: Vec::new(), db: &database.db, cipher: None }, BEFORE_THE_LOG)?;
+    keep_before_upgrade(dir, &View::of(&database.db), BEFORE_THE_LOG)?;
     let failed = |reason: String| damaged(dir.root(), &reason);
     put_applied(&database.db, BEFORE_THE_LOG).map_err(|trouble| failed(trouble.to_string()))?;
     database.db.flush().map_err(|error| failed(error.to_string()))?;

@@ -164,14 +164,14 @@ impl Rows {
         layers.extend(pipeline.in_flight.as_deref().map(|group| &group.layer));
         layers.push(&durable.active.layer);
         layers.extend(durable.frozen.as_deref().map(|group| &group.layer));
-        look(&View { layers, db: &self.db, cipher: Some(&self.cipher) })
+        look(&View { layers, db: &self.db, cipher: Some(&self.cipher), given: Some(&durable.given) })
     }
 
     /// Looks at the state as the writer has it.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
         self.below(|view| {
             let layers = [&[&self.pending.layer], view.layers.as_slice()].concat();
-            look(&View { layers, db: view.db, cipher: view.cipher })
+            look(&View { layers, ..*view })
         })
     }
 

@@ -56,7 +56,8 @@ impl Shared {
         let durable = self.layers.durable();
         let mut layers: Vec<&Layer> = over.into_iter().chain([&durable.active.layer]).collect();
         layers.extend(durable.frozen.as_deref().map(|group| &group.layer));
-        read(&View { layers, db, cipher: Some(&self.cipher) }).map_err(|trouble| self.note(trouble))
+        read(&View { layers, db, cipher: Some(&self.cipher), given: Some(&durable.given) })
+            .map_err(|trouble| self.note(trouble))
     }
 
     /// Gives `with` all that is durable as of one frame, while commits go on.
@@ -73,7 +74,7 @@ impl Shared {
             let durable = self.layers.durable();
             (durable.active.layer.clone(), durable.frame)
         };
-        let view = View { layers: vec![&layer], db, cipher: Some(&self.cipher) };
+        let view = View { layers: vec![&layer], cipher: Some(&self.cipher), ..View::of(db) };
         let done = catch_unwind(AssertUnwindSafe(|| with(&view, frame)));
         done.unwrap_or_else(|_| {
             let reason = format!("{PANICKED} while it was read: start the host again, which makes it anew");

@@ -177,7 +177,7 @@ impl Store for SledStore {
     }
 
     async fn durable(&self, sequence: Sequence) -> Result<(), Error> {
-        self.shared.progress.wait(sequence).await
+        self.shared.progress.wait(sequence, || self.shared.layers.wanted()).await
     }
 
     async fn acquire(&self) -> Result<Lease, Error> {

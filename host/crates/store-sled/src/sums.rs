@@ -9,6 +9,7 @@
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use sled::IVec;
 
 use crate::envelope::{Shape, seal};
 use crate::error::Trouble;
@@ -87,7 +88,7 @@ impl Expected {
 
 /// What a database as of this frame should have.
 pub(crate) fn expected(db: &sled::Db, applied: u64) -> Result<Expected, Trouble> {
-    let view = View { layers: Vec::new(), db, cipher: None };
+    let view = View::of(db);
     let Some(SumsRow { before, after }) = view.row::<SumsRow>(keys::SUMS)? else { return Ok(Expected::Unknown) };
     if after.frame == applied {
         return Ok(Expected::Known(after.sum));
@@ -113,8 +114,9 @@ pub(crate) fn put_first(db: &sled::Db, frame: u64, sum: Sum) -> Result<(), Troub
 
 /// What the sum becomes by a group, `sum` being that of the rows before `until`, or of all.
 pub(crate) fn changed(db: &sled::Db, group: &Group, mut sum: Sum, until: Option<&[u8]>) -> Result<Sum, Trouble> {
+    let mut old = Old { db, gap_ends: Some(IVec::default()) };
     for (key, value) in group.layer.iter().take_while(|(key, _)| until.is_none_or(|until| key.as_slice() < until)) {
-        if let Some(old) = db.get(key)? {
+        if let Some(old) = old.value(key)? {
             sum.take(key, &old);
         }
         if let Some(value) = value {
@@ -122,6 +124,27 @@ pub(crate) fn changed(db: &sled::Db, group: &Group, mut sum: Sum, until: Option<
         }
     }
     Ok(sum)
+}
+
+/// The values that a database has under ascending keys. Most are new and follow one another, where it has none: one
+/// look tells that of all of them.
+struct Old<'a> {
+    db: &'a sled::Db,
+    /// From the last key on there is nothing before this one; nothing at all where there is none.
+    gap_ends: Option<IVec>,
+}
+
+impl Old<'_> {
+    fn value(&mut self, key: &[u8]) -> Result<Option<IVec>, Trouble> {
+        if self.gap_ends.as_ref().is_none_or(|end| key < end.as_ref()) {
+            return Ok(None);
+        }
+        let value = self.db.get(key)?;
+        if value.is_none() {
+            self.gap_ends = self.db.range(key..).next().transpose()?.map(|(next, _)| next);
+        }
+        Ok(value)
+    }
 }
 
 /// Reads every row, a page at a time.

@@ -8,6 +8,7 @@ use sled::IVec;
 
 use crate::cipher::Cipher;
 use crate::error::Trouble;
+use crate::given::Given;
 use crate::keys::Key;
 use crate::layers::Layer;
 
@@ -18,6 +19,8 @@ pub(crate) struct View<'a> {
     pub(crate) db: &'a sled::Db,
     /// None where no row is looked into.
     pub(crate) cipher: Option<&'a Cipher>,
+    /// How far the database reaches, where that is known.
+    pub(crate) given: Option<&'a Given>,
 }
 
 /// One row.
@@ -32,10 +35,18 @@ enum Way {
     Down,
 }
 
+impl<'a> View<'a> {
+    /// A database by itself, of which no row is looked into.
+    pub(crate) const fn of(db: &'a sled::Db) -> Self {
+        Self { layers: Vec::new(), db, cipher: None, given: None }
+    }
+}
+
 impl View<'_> {
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<IVec>, Trouble> {
         match self.layers.iter().find_map(|layer| layer.get(key)) {
             Some(value) => Ok(value.clone()),
+            None if self.given.is_some_and(|given| given.is_beyond(key)) => Ok(None),
             None => Ok(self.db.get(key)?),
         }
     }
@@ -172,7 +183,7 @@ mod tests {
                     }
                 }
             }
-            let view = View { layers: layers.iter().collect(), db: &db, cipher: None };
+            let view = View { layers: layers.iter().collect(), db: &db, cipher: None, given: None };
             let (from, to) = (vec![roll(30) as u8], vec![roll(30) as u8]);
             let expected: Vec<_> = model
                 .iter()

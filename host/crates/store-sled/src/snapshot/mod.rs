@@ -76,7 +76,7 @@ impl Snapshots {
     /// should be there none is taken, and the older ones stay: they are what another database is made of.
     pub(crate) fn take(&mut self, db: &sled::Db, frame: u64, expected: Option<Sum>) -> Result<Sum, Error> {
         let path = self.dir.join(format!("{frame:020}.{ENDING}"));
-        let view = View { layers: Vec::new(), db, cipher: None };
+        let view = View::of(db);
         let mut sum = Sum::default();
         let summary = write_durably(&path, |file| {
             let mut writer = Writer::new(file, frame)?;

@@ -35,7 +35,8 @@ pub struct Event {
     /// The runs that it starts begin no earlier than this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
-    /// SHA-256 of the sender's raw body: a second delivery with another body is a conflict.
+    /// SHA-256 of the sender's raw body, where there is a sender's id: a second delivery with another body is a
+    /// conflict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Digest>,
     /// How many events stand before it in a chain of events that cause events.

@@ -81,7 +81,8 @@ impl RunId {
     }
 }
 
-/// What a run's random stream starts from: 32 bytes, kept in the run's row.
+/// What a run's random stream starts from: 32 bytes. They follow from its event and workflow by [`Seed::of`], which
+/// therefore never changes: a run that goes on under a later host goes on with them.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Seed([u8; 32]);
@@ -134,4 +135,20 @@ fn derive(label: &[u8], event: EventId, workflow: &WorkflowId) -> [u8; 32] {
 
 fn uuid_v7(at: Timestamp, random: [u8; 10]) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(at.as_millis_unsigned(), &random).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs that are stored have neither: under another derivation they would not go on as they began.
+    #[test]
+    fn what_follows_from_event_and_workflow_never_changes() {
+        let (event, workflow) =
+            ("018bcfe5-6800-7101-8101-010101010101".parse().unwrap(), "welcome-email".parse().unwrap());
+        let run = RunId::of(event, &workflow, Timestamp::from_millis(1_700_000_000_000));
+        assert_eq!(run.to_string(), "018bcfe5-6800-7ebe-a3df-c4459f36c489");
+        let seed = "38f4cc1d1b111103a37e29cc736e297ce5134013e5d3a29a713474aad193e628";
+        assert_eq!(String::from(Seed::of(event, &workflow)), seed);
+    }
 }

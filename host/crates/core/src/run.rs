@@ -28,8 +28,10 @@ pub struct Run {
     pub event_name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_external_id: Option<String>,
-    /// What its random stream starts from.
-    pub seed: Seed,
+    /// What its random stream starts from, where that does not follow from its event and workflow
+    /// ([`Run::stream_seed`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<Seed>,
     /// Where its journal clock starts.
     pub logical_start: Timestamp,
     pub created_at: Timestamp,
@@ -276,12 +278,17 @@ impl State {
 }
 
 impl Run {
+    /// What its random stream starts from.
+    pub fn stream_seed(&self) -> Seed {
+        self.seed.unwrap_or_else(|| Seed::of(self.event, &self.workflow))
+    }
+
     /// The run that `event` starts of `declared`. The same event gives the same id and seed.
     pub fn of(event: &Event, declared: Declared<'_>) -> Self {
         let workflow = declared.workflow.id.clone();
         Self {
             id: RunId::of(event.id, &workflow, event.received_at),
-            seed: Seed::of(event.id, &workflow),
+            seed: None,
             workflow,
             plugin: declared.plugin.name.clone(),
             fallback: declared.plugin.component,

@@ -119,7 +119,7 @@ fn activation(run: &Run, event_json: stepwell_core::Json) -> Activation {
         component: run.component_or_fallback(),
         event: run.event,
         event_json,
-        seed: run.seed,
+        seed: run.stream_seed(),
     }
 }
 

@@ -145,7 +145,9 @@ impl Handle {
 
     fn event(&self, draft: Draft) -> Event {
         let now = self.shared.clock.now();
-        let body = draft.body.unwrap_or_else(|| Digest::of(draft.data.as_str().as_bytes()));
+        // It tells repeats of a delivery apart; without a sender's id there are none.
+        let body_of = |_: &String| draft.body.unwrap_or_else(|| Digest::of(draft.data.as_str().as_bytes()));
+        let body = draft.external_id.as_ref().map(body_of);
         Event {
             id: EventId::new(now, self.shared.chance.bytes()),
             source: draft.source,
@@ -157,7 +159,7 @@ impl Handle {
             meta: draft.meta,
             received_at: now,
             not_before: draft.not_before,
-            body: Some(body),
+            body,
             depth: 0,
             subject: draft.subject,
             key_id: None,

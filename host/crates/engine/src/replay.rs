@@ -76,7 +76,7 @@ pub async fn replay(executor: &Arc<dyn Executor>, component: Digest, recorded: R
         component,
         event: run.event,
         event_json,
-        seed: run.seed,
+        seed: run.stream_seed(),
     };
     let dry = Arc::new(Dry::new(Arc::clone(executor), component, run, journal.clone()));
     let exit = executor.execute(activation, Arc::<Dry>::clone(&dry)).await;

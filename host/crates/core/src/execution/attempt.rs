@@ -190,7 +190,7 @@ impl Execution {
 
     /// The run's own chance for the jitter of this pause: no two runs share it.
     fn chance(&self, open: &Open) -> u64 {
-        let part = self.run.seed.part(&format!("retry/{}/{}", open.entry, open.number));
+        let part = self.run.stream_seed().part(&format!("retry/{}/{}", open.entry, open.number));
         let mut first = [0; 8];
         first.copy_from_slice(part.as_bytes().split_at(8).0);
         u64::from_be_bytes(first)

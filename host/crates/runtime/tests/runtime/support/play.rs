@@ -125,7 +125,7 @@ impl Play {
             component: run.fallback,
             event: run.event,
             event_json: self.event_json.clone(),
-            seed: run.seed,
+            seed: run.stream_seed(),
         };
         inner.execution = Execution::new(run, journal);
         let now = inner.now;

@@ -92,6 +92,32 @@ pub(super) async fn many_submits_share_a_sync<B: Backend>() {
     assert_eq!(store.counts().await.unwrap().events, 1000);
 }
 
+/// A guest goes on from its steps' results without waiting; what waits is its end.
+pub(super) async fn what_nobody_waits_for_goes_with_what_somebody_does<B: Backend>() {
+    const ROUNDS: u64 = 50;
+    let backend = B::empty().await;
+    let store = backend.store();
+    register(&*store).await;
+    let before = backend.syncs();
+    for round in 0..ROUNDS {
+        let mut last = None;
+        for n in 0..4 {
+            last = Some(store.submit(ingest_of(round * 4 + n)).await.unwrap().sequence);
+        }
+        store.durable(last.unwrap()).await.unwrap();
+    }
+    if let (Some(before), Some(after)) = (before, backend.syncs()) {
+        // One each; with room for a machine that is so slow that what waits is written before.
+        assert!(after - before < ROUNDS * 2, "{} syncs for {ROUNDS} who waited", after - before);
+    }
+    // And what nobody ever waits for is durable by itself.
+    let left = store.submit(ingest_of(ROUNDS * 4)).await.unwrap();
+    while store.counts().await.unwrap().events <= ROUNDS * 4 {
+        tokio::task::yield_now().await;
+    }
+    assert!(store.durable(left.sequence).now_or_never().is_some());
+}
+
 pub(super) async fn everything_durable_is_there_after_a_restart<B: Backend>() {
     let mut backend = B::empty().await;
     register(&*backend.store()).await;

@@ -109,6 +109,7 @@ on_every_backend! {
         a_verdict_comes_before_it_is_durable
         a_refusal_waits_for_what_it_is_about
         many_submits_share_a_sync
+        what_nobody_waits_for_goes_with_what_somebody_does
         everything_durable_is_there_after_a_restart
         a_closed_store_says_so
         what_is_submitted_before_a_close_is_kept;

@@ -1,5 +1,6 @@
 //! The `stepwell` binary: reads the command line, runs a verb, says how it went.
 
+mod allocator;
 mod cli;
 mod client;
 mod clock;
@@ -16,12 +17,8 @@ use clap::Parser;
 use crate::cli::{Cli, Verb};
 use crate::commands::Failure;
 
-/// Half as much time as the system's for what a host does all day: small things made by one thread and
-/// dropped by another.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::give_back_at_once();
     let cli = Cli::parse();
     if matches!(cli.verb, Verb::CompileWorker) {
         return commands::compile_worker::run();

@@ -111,6 +111,8 @@ impl CompilerProcess {
             )),
             Some(signal) => Failed::Component(format!("it brings the compiler down (signal {})", signal.as_raw())),
             None if status.code() == Some(REFUSED) => Failed::Component(said.to_owned()),
+            // It would panic within the host too, or first take what nothing bounds there.
+            None if status.code() == Some(PANICKED) => Failed::Component(format!("the compiler panics: {said}")),
             None => Failed::Process(format!("{status}: {said}")),
         }
     }
@@ -125,6 +127,8 @@ fn hand_over(child: &mut Child, order: &Order, bytes: &[u8]) -> io::Result<()> {
 
 /// The exit code of a process that refuses the component.
 const REFUSED: i32 = 3;
+/// That of a Rust program that panics.
+const PANICKED: i32 = 101;
 
 /// What a compiler's process does: reads an order and a component, bounds itself, compiles. Answers its exit code
 /// and, where that is not 0, what to say on standard error.

@@ -75,6 +75,10 @@ async fn a_compiler_that_dies_refuses_the_component_and_nothing_else() {
     let dies = CompilerProcess::new("/bin/sh", ["-c", "kill -SEGV $$"]);
     let error = refused(dies, heavy(1, 1)).await;
     assert!(error.contains("it brings the compiler down (signal 11)"), "{error}");
+    // One that panics is not asked again within the host, where nothing bounds it.
+    let panics = CompilerProcess::new("/bin/sh", ["-c", "echo 'thread main panicked: attempt to add' >&2; exit 101"]);
+    let error = refused(panics, heavy(1, 1)).await;
+    assert!(error.contains("does not compile: the compiler panics: thread main panicked"), "{error}");
     let invalid = describing(&workflow("invalid"), "1", "(func $f (result i32)) (start $f)");
     let error = refused(this_binary(), invalid).await;
     assert!(error.contains("does not compile: "), "{error}");

@@ -13,6 +13,14 @@ use crate::tools;
 /// The workspaces of guests, beside the host's own.
 pub(crate) const WORKSPACES: [&str; 3] = ["guest-sdk/rust", "example-workflows", "tests/fixtures"];
 
+/// What makes components for `tests/smith`: it runs on this machine.
+pub(crate) const SMITH: &str = "tests/smith/maker";
+
+/// Builds what makes components with wasm-smith.
+pub(crate) fn build_smith(shell: &Shell) -> Result<()> {
+    shell.run(&mut shell.cargo(SMITH, "build --release --locked --target-dir target"))
+}
+
 /// Builds all components.
 pub(crate) fn build(shell: &Shell) -> Result<()> {
     tools::wasm_target(shell)?;
@@ -52,5 +60,6 @@ pub(crate) fn environment(shell: &Shell, command: &mut Command) {
     command
         .env("STEPWELL_BIN", shell.binary())
         .env("STEPWELL_FIXTURES", fixtures(shell))
-        .env("STEPWELL_EXAMPLES", examples(shell));
+        .env("STEPWELL_EXAMPLES", examples(shell))
+        .env("STEPWELL_SMITH_MAKER", shell.path(SMITH).join("target/release/stepwell-smith-maker"));
 }

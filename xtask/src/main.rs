@@ -9,6 +9,7 @@ mod plan;
 mod powercut;
 mod shell;
 mod sim;
+mod smith;
 mod suite;
 mod swaps;
 mod tools;
@@ -46,6 +47,8 @@ enum Verb {
     Kills(powercut::Kills),
     /// Replace a plugin again and again under load, kill the host in between, and check every run
     Swaps(swaps::Swaps),
+    /// Generated, damaged and too large components through the loader and the engine
+    Smith(smith::Smith),
     /// Damage files of a store, each kind in each way
     Flips(powercut::Count),
     /// Let writes and syncs of a store fail, fill its disk, freeze it
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         Verb::Powercut(cuts) => Shell::new(false).and_then(|shell| powercut::cuts(&shell, cuts)),
         Verb::Kills(kills) => Shell::new(false).and_then(|shell| powercut::kills(&shell, kills)),
         Verb::Swaps(swaps) => Shell::new(false).and_then(|shell| swaps::run(&shell, swaps)),
+        Verb::Smith(smith) => Shell::new(false).and_then(|shell| smith::run(&shell, &smith)),
         Verb::Flips(flips) => Shell::new(false).and_then(|shell| powercut::flips(&shell, flips)),
         Verb::Faults(faults) => Shell::new(false).and_then(|shell| powercut::faults(&shell, faults)),
         Verb::Bench { arguments } => Shell::new(false).and_then(|shell| bench::run(&shell, &arguments)),

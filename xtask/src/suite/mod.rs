@@ -27,7 +27,8 @@ pub(crate) fn test(shell: &Shell, quick: bool, keep_going: bool) -> Result<()> {
         counted("tidy", "the rules of this repository", || rust::tidy(shell)),
         counted("guests", "the SDK's and the examples' tests, and every component", || {
             let proof = guests::test(shell)?;
-            guests::build(shell).map(|()| proof)
+            guests::build(shell)?;
+            guests::build_smith(shell).map(|()| proof)
         }),
     ];
     if !quick {

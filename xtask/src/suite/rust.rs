@@ -12,7 +12,7 @@ use crate::shell::Shell;
 use crate::tools::{self, Runner};
 
 pub(super) fn format(shell: &Shell) -> Result<()> {
-    for dir in ["", bench::RESTATE].into_iter().chain(guests::WORKSPACES) {
+    for dir in ["", bench::RESTATE, guests::SMITH].into_iter().chain(guests::WORKSPACES) {
         shell.run(&mut shell.cargo(dir, "fmt --all --check"))?;
     }
     Ok(())
@@ -29,6 +29,7 @@ pub(super) fn tidy(shell: &Shell) -> Result<Proof> {
 
 pub(super) fn lint(shell: &Shell) -> Result<()> {
     shell.run(&mut shell.cargo("", "clippy --release --locked --workspace --all-targets -- -D warnings"))?;
+    shell.run(&mut shell.cargo(guests::SMITH, "clippy --release --locked --target-dir target -- -D warnings"))?;
     for dir in guests::WORKSPACES {
         let target = format!("--target-dir target --target {}", tools::WASM_TARGET);
         let arguments = format!("clippy --release --locked --workspace --lib --examples {target} -- -D warnings");

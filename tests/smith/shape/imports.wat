@@ -1,0 +1,17 @@
+;; What a module that wasm-smith made may import: the contract's calls and some of WASI's, lowered.
+(module
+  (import "host" "memory" (memory 2))
+  (import "host" "step-run" (func (param i32 i32 i32 i32 i32)))
+  (import "host" "step-finish" (func (param i64 i32 i32 i32 i32 i32 i64 i32 i32 i32 i32)))
+  (import "host" "step-sleep" (func (param i32 i32 i64)))
+  (import "host" "sleep-until" (func (param i32 i32 i64)))
+  (import "host" "now" (func (result i64)))
+  (import "host" "random" (func (param i32 i32)))
+  (import "host" "config" (func (param i32 i32 i32)))
+  (import "host" "secret" (func (param i32 i32 i32)))
+  (import "host" "log" (func (param i32 i32 i32 i32 i32)))
+  (import "host" "run-info" (func (param i32)))
+  (import "host" "send" (func (param i64 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+  (import "host" "wasi-random" (func (param i64 i32)))
+  (import "host" "wasi-clock" (func (result i64)))
+  (import "host" "wasi-environment" (func (param i32))))

@@ -66,7 +66,7 @@ pub(crate) fn resolve(reference: &str) -> Result<SecretString> {
     let mut secret = match reference {
         Reference::Env(name) => from_env(name)?,
         Reference::File(path) => from_file(path)?,
-        Reference::Command(line) => from_command(line)?,
+        Reference::Command(line) => from_command(line, COMMAND_MAX)?,
     };
     secret.truncate(secret.trim_end_matches(['\r', '\n']).len());
     ensure!(!secret.is_empty(), "the secret of {} is empty", reference.shown());
@@ -108,13 +108,13 @@ fn bounded(secret: String, what: &str) -> Result<String> {
 }
 
 /// What the program prints. What it says on standard error may have the secret in it: nobody is told.
-fn from_command(line: &str) -> Result<String> {
+fn from_command(line: &str, within: Duration) -> Result<String> {
     let mut words = line.split_whitespace();
     let program = words.next().context("command: names no program")?;
     let mut command = Command::new(program);
     command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().with_context(|| format!("the secret's command {program} cannot be started"))?;
-    let printed = printed(&mut child, program);
+    let printed = printed(&mut child, program, within);
     if printed.is_err() {
         // It may have ended meanwhile.
         let _ = child.kill();
@@ -125,7 +125,7 @@ fn from_command(line: &str) -> Result<String> {
     bounded(printed, &format!("what the secret's command {program} prints"))
 }
 
-fn printed(child: &mut Child, program: &str) -> Result<String> {
+fn printed(child: &mut Child, program: &str, within: Duration) -> Result<String> {
     let out = child.stdout.take().context("the command has no output")?;
     let (done, read) = mpsc::channel();
     std::thread::spawn(move || {
@@ -134,9 +134,8 @@ fn printed(child: &mut Child, program: &str) -> Result<String> {
         // Nobody waits any more where it took too long.
         let _ = done.send(result);
     });
-    let seconds = COMMAND_MAX.as_secs();
-    let result = read.recv_timeout(COMMAND_MAX);
-    let result = result.map_err(|_| anyhow!("the secret's command {program} took more than {seconds} s"))?;
+    let result = read.recv_timeout(within);
+    let result = result.map_err(|_| anyhow!("the secret's command {program} took more than {} s", within.as_secs()))?;
     result.map_err(|_| anyhow!("what the secret's command {program} prints is not UTF-8"))
 }
 
@@ -221,6 +220,12 @@ mod tests {
         ] {
             assert!(refusal(reference).contains(said), "{reference} {}", refusal(reference));
         }
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_ended() {
+        let said = from_command("sleep 1000000", Duration::from_millis(20)).unwrap_err().to_string();
+        assert!(said.contains("the secret's command sleep took more than"), "{said}");
     }
 
     #[test]

@@ -138,4 +138,26 @@ mod tests {
             assert!(!redactions.covers(&format!("{prefix}user.created")));
         }
     }
+
+    #[test]
+    fn beyond_loopback_a_token_is_demanded() {
+        use crate::config::{Layers, load};
+        let demand = |listen: &str, more: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("stepwell.toml");
+            let data = dir.path().join("data");
+            std::fs::create_dir(&data).unwrap();
+            let host = format!("[host]\nadmin_listen = \"{listen}:8401\"\ndata_dir = {data:?}\n{more}");
+            std::fs::write(&file, host).unwrap();
+            let config = load(&Layers { file: Some(file), flags: Vec::new() }, std::iter::empty()).unwrap().config;
+            auth(&config, Timestamp::ZERO).unwrap().demand
+        };
+        for beyond in ["0.0.0.0", "[::]", "192.0.2.1", "[2001:db8::1]"] {
+            assert_eq!(demand(beyond, ""), Demand::Everybody, "{beyond}");
+        }
+        for within in ["127.0.0.1", "[::1]"] {
+            assert_eq!(demand(within, ""), Demand::Nobody, "{within}");
+            assert_eq!(demand(within, "[auth]\nrequire_token = true\n"), Demand::Everybody, "{within}");
+        }
+    }
 }

@@ -94,7 +94,7 @@ impl Session {
             component: run.fallback,
             event: run.event,
             event_json,
-            seed: run.seed,
+            seed: run.stream_seed(),
         };
         inner.execution = Execution::new(run, journal);
         let now = inner.now;

@@ -185,6 +185,15 @@ pub(crate) fn over_kind(key: &[u8]) -> Option<u8> {
     key.get(1).copied().filter(|_| is_whole)
 }
 
+/// Whether the rows of this key's table say all in their keys.
+pub(crate) fn is_index(key: &[u8]) -> bool {
+    match key.first() {
+        Some(&(DUE | RUNS_BY_WORKFLOW | RUNS_BY_STATUS | ABOUT)) => true,
+        Some(&OVER) => key.get(1) != Some(&OVER_DELIVERY),
+        Some(_) | None => false,
+    }
+}
+
 /// What all rows of things that are encrypted with the key of this leaf begin with.
 pub(crate) fn about(leaf: Leaf) -> Key {
     key(ABOUT, &[&leaf.0.to_be_bytes()])

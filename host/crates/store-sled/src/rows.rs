@@ -52,6 +52,9 @@ pub(crate) trait Source {
 
     /// What is kept under this key, checked, with its chunks.
     fn kept(&self, key: &[u8], value: &[u8]) -> Result<Kept, Trouble> {
+        if value.is_empty() && keys::is_index(key) {
+            return Ok(Kept::Plain(Vec::new()));
+        }
         let (shape, body) = unseal(key, value).map_err(|reason| damaged(key, reason))?;
         match shape {
             Shape::Whole => Ok(Kept::Plain(body.to_vec())),
@@ -85,13 +88,15 @@ pub(crate) trait Source {
 /// The row that a body holds.
 pub(crate) fn decode<T: DeserializeOwned>(key: &[u8], body: &[u8]) -> Result<T, Trouble> {
     let damaged = |reason| Trouble::Damaged { what: keys::describe(key), reason };
-    let text = unpack(body).map_err(damaged)?;
+    let text = unpack(key, body).map_err(damaged)?;
     serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))
 }
 
 /// The body of a row.
 pub(crate) fn encode<T: Serialize>(key: &[u8], row: &T) -> Result<Vec<u8>, Trouble> {
-    serde_json::to_vec(row).map(pack).map_err(|error| Trouble::unwritable(keys::describe(key), &error))
+    serde_json::to_vec(row)
+        .map(|text| pack(key, text))
+        .map_err(|error| Trouble::unwritable(keys::describe(key), &error))
 }
 
 impl Source for View<'_> {
@@ -224,9 +229,9 @@ impl Rows {
         self.set(key, Some(value));
     }
 
-    /// Puts a row of an index: all that it says is in its key.
+    /// Puts a row of an index: all that it says is in its key, and it has not even an envelope.
     pub(crate) fn mark(&mut self, key: Key) {
-        self.put_new(Put { key, kept: Kept::Plain(Vec::new()) });
+        self.set(key, Some(Vec::new()));
     }
 
     /// Deletes a row that is never chunked.

@@ -120,9 +120,9 @@ fn has(detail: &RunDetail, text: &str) -> bool {
 /// Whether a row of the database has this text once it is unpacked.
 fn rows_hold(data: &Path, text: &str) -> bool {
     const HEADER: usize = 10;
+    let text_of = |key: &[u8], value: &[u8]| unpack(key, value.get(HEADER..)?).map(|text| text.into_owned()).ok();
     let db = sled::open(data.join("sled")).unwrap();
-    let bodies = db.iter().map(|row| row.unwrap().1[HEADER..].to_vec());
-    let texts = bodies.filter_map(|body| unpack(&body).map(|text| text.into_owned()).ok());
+    let texts = db.iter().map(Result::unwrap).filter_map(|(key, value)| text_of(&key, &value));
     texts.into_iter().any(|body| body.windows(text.len()).any(|found| found == text.as_bytes()))
 }
 

@@ -22,7 +22,7 @@ use crate::shared::{Phase, Shared};
 pub(crate) async fn activate(shared: Arc<Shared>, lease: Lease, claimed: Claimed, executing: Executing) {
     let (run, workflow) = (claimed.run.id, claimed.run.workflow.clone());
     let span = info_span!("activation", %run, %workflow);
-    async {
+    let wrote = async {
         let event = claimed.event.for_guest();
         let session = Arc::new(Session::new(Arc::clone(&shared), lease, claimed));
         // That it was stopped says its session.
@@ -34,12 +34,14 @@ pub(crate) async fn activate(shared: Arc<Shared>, lease: Lease, claimed: Claimed
             }
         };
         leave(&shared, &session, lease).await;
+        session.has_written()
     }
     .instrument(span)
     .await;
     drop(executing);
-    // A store that failed has kept nothing that is worth a look.
-    if !matches!(*shared.phase.borrow(), Phase::Broken(_)) {
+    // A store that failed has kept nothing that is worth a look. Where nothing was written nothing has changed, and
+    // not even the run need be durable yet.
+    if wrote && !matches!(*shared.phase.borrow(), Phase::Broken(_)) {
         shared.changed(run);
     }
 }

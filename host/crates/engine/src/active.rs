@@ -22,10 +22,19 @@ struct Inner {
     executing: usize,
     /// Whom the witness has as executed alone, though no suspect.
     alone: Option<RunId>,
-    /// While a claim is under way: cancels of runs that are not in hand, and perhaps about to be.
-    unheard: Option<BTreeSet<RunId>>,
+    /// While a claim is under way.
+    unheard: Option<Unheard>,
     /// Runs that may have taken the process down, with how often it died while they were alone.
     suspects: BTreeMap<RunId, u32>,
+}
+
+/// What came while a claim was under way, which may be about what it brings.
+#[derive(Debug, Default)]
+struct Unheard {
+    /// Cancels of runs that are not in hand, and perhaps about to be.
+    cancelled: BTreeSet<RunId>,
+    /// Somebody was erased.
+    erased: bool,
 }
 
 #[derive(Debug)]
@@ -65,7 +74,7 @@ impl Active {
 
     /// A claim begins. Whom it brings nobody knows yet, so all cancels are kept until then.
     pub(crate) fn claiming(&self) {
-        self.lock().unheard = Some(BTreeSet::new());
+        self.lock().unheard = Some(Unheard::default());
     }
 
     /// The claim has brought these.
@@ -73,7 +82,9 @@ impl Active {
         let mut inner = self.lock();
         let unheard = inner.unheard.take().unwrap_or_default();
         for run in runs {
-            let before = inner.in_hand.insert(run, InHand::new(unheard.contains(&run)));
+            // One that was not meant is claimed again.
+            let cancelled = unheard.erased || unheard.cancelled.contains(&run);
+            let before = inner.in_hand.insert(run, InHand::new(cancelled));
             // Its last activation has given it back, and only waits for its writes.
             inner.executing -= usize::from(before.is_some_and(|before| before.executing));
         }
@@ -115,8 +126,20 @@ impl Active {
         let mut inner = self.lock();
         match inner.in_hand.get(&run) {
             Some(of_run) => drop(of_run.cancelled.send_replace(true)),
-            None => drop(inner.unheard.as_mut().map(|unheard| unheard.insert(run))),
+            None => drop(inner.unheard.as_mut().map(|unheard| unheard.cancelled.insert(run))),
         }
+    }
+
+    /// Somebody was erased: what a claim under way brings may be about them.
+    pub(crate) fn erased(&self) {
+        if let Some(unheard) = &mut self.lock().unheard {
+            unheard.erased = true;
+        }
+    }
+
+    /// The runs in hand: executed, or waiting for that.
+    pub(crate) fn in_hand(&self) -> BTreeSet<RunId> {
+        self.lock().in_hand.keys().copied().collect()
     }
 
     /// The runs that are being executed.

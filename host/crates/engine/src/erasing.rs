@@ -84,6 +84,8 @@ async fn erase_by_the_clock(handle: &Handle) {
         match shared.to_erase.first() {
             Some(first) if first.0 <= shared.clock.now() => erase(handle, first).await,
             Some((at, _)) => tokio::select! {
+                // In one order, so that the same events take the same way.
+                biased;
                 () = shared.clock.until(at) => {}
                 () = shared.to_erase.more.notified() => {}
             },

@@ -172,15 +172,16 @@ impl Handle {
         self.end_runs_of(subject).await?;
         let (store, now) = (&self.shared.store, self.shared.clock.now());
         let erased = self.shared.answer_at_length(store.erase(subject, now)).await.map_err(|error| refused(&error))?;
-        // What was claimed in between finds no run where it writes; it need not get that far.
+        // What was claimed in between finds no run where it writes; it must not get that far.
+        self.shared.active.erased();
         self.end_runs_of(subject).await?;
         self.shared.scheduler_wake.notify_one();
         Ok(erased)
     }
 
-    /// Interrupts what is being executed about this subject, or of runs that are gone.
+    /// Interrupts what is in hand about this subject, or of runs that are gone.
     async fn end_runs_of(&self, subject: &str) -> Result<(), Unavailable> {
-        for id in self.shared.active.executing() {
+        for id in self.shared.active.in_hand() {
             let run = self.shared.answer(self.shared.store.run(id)).await.map_err(|error| refused(&error))?;
             if run.is_none_or(|detail| detail.run.subject.as_deref() == Some(subject)) {
                 self.shared.active.cancel(id);

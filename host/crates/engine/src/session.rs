@@ -114,6 +114,11 @@ impl Session {
         self.inner().over
     }
 
+    /// Whether this activation has submitted anything that was taken.
+    pub(crate) fn has_written(&self) -> bool {
+        self.inner().last > Sequence::default()
+    }
+
     /// Waits until all that this activation has submitted is durable.
     async fn durable(&self) -> Result<(), Stopped> {
         let last = self.inner().last;

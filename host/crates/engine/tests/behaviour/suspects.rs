@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use stepwell_core::RunId;
 use stepwell_core::run::{State, Status, Wish};
 use stepwell_engine::clock::SimulatedClock;
-use stepwell_engine::{Suspect, Witness};
+use stepwell_engine::{Draft, Ingested, Suspect, Witness};
+use stepwell_store::Erasure;
 use stepwell_testkit::{FaultStore, MemoryStore, ScriptedExecutor, plugin, step};
 use tokio::sync::Semaphore;
 
@@ -244,6 +245,43 @@ async fn a_suspect_that_is_cancelled_before_its_turn_is_not_executed() {
     bench.status(first, ends).await;
     bench.status(second, Status::Cancelled).await;
     assert_eq!(begun.load(Ordering::SeqCst), executed + usize::from(waiting == first));
+}
+
+#[tokio::test]
+async fn a_suspect_whose_person_is_erased_before_its_turn_is_not_executed() {
+    let begun = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+    let counting = |begun: &Arc<AtomicUsize>| {
+        let begun = Arc::clone(begun);
+        move |_, _| {
+            begun.fetch_add(1, Ordering::SeqCst);
+            std::future::pending()
+        }
+    };
+    let executor = ScriptedExecutor::new().on("first", counting(&begun[0])).on("second", counting(&begun[1]));
+    let executor = executor.on("third", |_, _| async { Ok(Ok(json("1"))) });
+    let mut lives = Lives::of(executor);
+    let bench = lives.begin().await;
+    bench.register(plugin("p", &[("first", &["e"]), ("second", &["f"]), ("third", &["g"])])).await;
+    let mut runs = Vec::new();
+    for (name, person) in [("e", "ada"), ("f", "bob")] {
+        let about = Draft { subject: Some(person.to_owned()), ..draft(name) };
+        let Ok(Ingested::Created { runs: started, .. }) = bench.handle.ingest(about).await else { panic!() };
+        runs.extend(started);
+    }
+    until(|| bench.handle.active().len() == 2).await;
+    lives.death(bench);
+    let before = begun.each_ref().map(|begun| begun.load(Ordering::SeqCst));
+    let bench = lives.begin().await;
+    until(|| bench.handle.active().len() == 1).await;
+    let tried = usize::from(bench.handle.active().contains(&runs[1]));
+    let (waiting, person) = (1 - tried, ["bob", "ada"][tried]);
+    assert!(matches!(bench.handle.erase(person).await.unwrap(), Erasure::Done { events: 1, runs: 1 }));
+    bench.handle.control(runs[tried], Wish::Cancel, "eve").await.unwrap();
+    bench.status(runs[tried], Status::Cancelled).await;
+    // What comes behind it is executed.
+    let third = bench.send("g").await[0];
+    bench.status(third, Status::Completed).await;
+    assert_eq!(begun[waiting].load(Ordering::SeqCst), before[waiting], "{person} was erased");
 }
 
 #[tokio::test]

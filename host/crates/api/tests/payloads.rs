@@ -7,12 +7,15 @@
 mod rows;
 mod support;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use stepwell_api::limits::{LIST_BYTES_MAX, LISTED_OUTPUT_BYTES_MAX};
 use stepwell_core::Json;
 use stepwell_core::journal::CallKind;
 use stepwell_core::run::{RunError, State};
 use stepwell_engine::{Draft, Ingested};
+use stepwell_store::{Keep, Retention, Store};
 use stepwell_testkit::ScriptedExecutor;
 use support::*;
 
@@ -139,4 +142,41 @@ async fn a_step_is_shown_with_what_turns_its_name() {
     let id = bench.put(runs[0].clone(), State::Completed { output: Json::null() }, vec![step]).await;
     let page = bench.start().await.page(&format!("/runs/{id}")).await.text;
     assert!(!page.contains('\u{2067}') && page.contains("a\u{fffd}b"), "{page}");
+}
+
+#[tokio::test]
+async fn a_run_is_given_out_for_a_replay_to_the_letter_for_as_long_as_its_event_is_kept() {
+    let mut bench = Bench::new().await;
+    let (event, runs) = bench.event("clerk/user.created", now()).await;
+    let mut ids = Vec::new();
+    for run in runs {
+        let sent = rows::done(0, "send", now(), 40, json_of(json!({"mail": "ada@example.com"})));
+        ids.push(bench.put(run, State::Completed { output: Json::null() }, vec![sent]).await);
+    }
+    let host = bench.start().await.open();
+    let path = format!("/api/v1/runs/{}/replay", ids[0]);
+    let given = host.get(&path).await.json();
+    assert_eq!((&given["run"]["id"], &given["event"]["id"]), (&json!(ids[0]), &json!(event)));
+    let data: Value = serde_json::from_str(user_created().as_str()).unwrap();
+    assert_eq!(given["event"]["data"], data, "nothing is masked");
+    assert!(given["journal"][0].to_string().contains("ada@example.com"), "{given}");
+
+    // The event goes by retention, the run stays.
+    let day = Duration::from_secs(24 * 3600);
+    let forever = Keep::Forever;
+    let retention = Retention {
+        completed: forever,
+        failed: forever,
+        cancelled: forever,
+        events: Keep::For(day),
+        ..Retention::default()
+    };
+    let pruned = host.store.prune(now().after(2 * day), &retention, 64).await.unwrap();
+    assert_eq!((pruned.events, pruned.runs), (1, 0));
+    assert_eq!(host.get(&path).await.problem(), "409 event_gone");
+    assert_eq!(host.get(&format!("/api/v1/runs/{}", ids[0])).await.status, 200);
+    let nobody = host.get("/api/v1/runs/01a20e1f-0000-7000-8000-000000000000/replay").await;
+    assert_eq!(nobody.problem(), "404 run_not_found");
+    assert_eq!(host.get("/api/v1/runs/nonsense/replay").await.status, 404);
+    assert_eq!(host.get(&format!("{path}?masked=no")).await.status, 400);
 }

@@ -14,6 +14,7 @@ mod course;
 mod ledger;
 mod load;
 mod marked;
+mod troubles;
 
 pub use chaos::Chaos;
 pub use checker::{check_ended, check_events};
@@ -21,6 +22,7 @@ pub use course::course;
 pub use ledger::Ledger;
 pub use load::Load;
 pub use marked::Marked;
+pub use troubles::{PluginFile, Trouble};
 
 /// What each event starts.
 pub const WORKFLOWS: [&str; 3] = ["welcome-email", "create-trial", "drip-check-in"];

@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use async_trait::async_trait;
-use bytes::Bytes;
 use stepwell_api::{Granted, PluginDirectory, PluginView, Unloading};
 use stepwell_core::manifest::Asks;
-use stepwell_core::{Digest, Manifest, PluginName};
+use stepwell_core::{Digest, PluginName};
 use stepwell_engine::{Clock, Handle};
 use stepwell_runtime::{
-    ComponentSource, FolderPorts, Grants, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins, Rules, Runtime,
+    Arrival, ComponentSource, FolderPorts, Grants, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins, Rules, Runtime,
     UnloadError,
 };
 use stepwell_store::Store;
@@ -117,19 +116,15 @@ impl fmt::Debug for IntoService {
 
 #[async_trait]
 impl PluginSink for IntoService {
-    async fn arrived(
-        &self,
-        name: &PluginName,
-        digest: Digest,
-        bytes: Bytes,
-        manifest: &Manifest,
-    ) -> Result<(), String> {
+    async fn arrived(&self, arrival: Arrival<'_>) -> Result<Vec<PluginName>, String> {
+        let Arrival { name, digest, bytes, manifest, leaving } = arrival;
         let _coming = self.coming.lock().await;
         self.store.put_component(digest, &bytes).await.map_err(|error| error.to_string())?;
-        let registered = self.handle.register(name.clone(), digest, manifest.clone()).await;
-        registered.map_err(|error| error.to_string())?;
+        let succeeded = self.handle.succeed((name.clone(), digest, manifest.clone()), leaving).await;
+        let succeeded = succeeded.map_err(|error| error.to_string())?;
         info!(plugin = %name, component = %digest.short(), "in service");
-        Ok(())
+        succeeded.iter().for_each(|gone| warn!(plugin = %gone, successor = %name, "out of service: its workflows went over"));
+        Ok(succeeded)
     }
 
     async fn gone(&self, name: &PluginName, why: &str) {

@@ -39,8 +39,8 @@ pub(crate) fn delivery(n: u64, external_id: &str, body: &str) -> Event {
 
 /// A registry in which `user` starts `welcome`, and `trial/…` starts `trial` and `drip`.
 pub(crate) async fn register(store: &dyn Store) {
-    put(store, Element::Plugin(Box::new(plugin("mail", &[("welcome", &["user"]), ("drip", &["trial/*"])])))).await;
-    put(store, Element::Plugin(Box::new(plugin("billing", &[("trial", &["trial/*"])])))).await;
+    put(store, Element::Plugins(vec![plugin("mail", &[("welcome", &["user"]), ("drip", &["trial/*"])])])).await;
+    put(store, Element::Plugins(vec![plugin("billing", &[("trial", &["trial/*"])])])).await;
 }
 
 /// Submits and waits until it is durable.

@@ -193,7 +193,7 @@ impl<B: Backend> Pair<B> {
         ];
         let active = !self.chance.one_in(5);
         let plugin = Plugin { active, ..self.chance.pick(&plugins).unwrap() };
-        self.submit(Element::Plugin(Box::new(plugin))).await;
+        self.submit(Element::Plugins(vec![plugin])).await;
     }
 
     async fn acquire(&mut self) {

@@ -28,7 +28,7 @@ pub fn options() -> Options {
 pub(crate) async fn register(store: &dyn Store) -> Result<(), stepwell_store::Error> {
     let mail = plugin("mail", &[("welcome", &["user"]), ("drip", &["trial/*"])]);
     for plugin in [mail, plugin("billing", &[("trial", &["trial/*"])])] {
-        let receipt = store.submit(Element::Plugin(Box::new(plugin))).await?;
+        let receipt = store.submit(Element::Plugins(vec![plugin])).await?;
         store.durable(receipt.sequence).await?;
     }
     Ok(())

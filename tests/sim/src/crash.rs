@@ -79,9 +79,11 @@ fn is_there(store: &dyn Store, write: &Write) -> bool {
             .is_ok_and(|run| run.is_some_and(|detail| detail.run.revision >= change.revision)),
         Write::Control(run, control) => block_on(store.run(*run))
             .is_ok_and(|run| run.is_some_and(|detail| detail.run.control.as_ref() == Some(control))),
-        Write::Plugin(plugin) => block_on(store.registry()).is_ok_and(|registry| {
-            let kept = registry.plugin(&plugin.name);
-            kept.is_some_and(|kept| kept.component == plugin.component && kept.active == plugin.active)
+        Write::Plugins(plugins) => block_on(store.registry()).is_ok_and(|registry| {
+            plugins.iter().all(|plugin| {
+                let kept = registry.plugin(&plugin.name);
+                kept.is_some_and(|kept| kept.component == plugin.component && kept.active == plugin.active)
+            })
         }),
         Write::Lease(_) | Write::Nothing => false,
     }

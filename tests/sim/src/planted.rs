@@ -14,8 +14,8 @@ impl Inner {
     /// What the store is given in place of an element.
     pub(crate) fn planted_element(&self, mut element: Element) -> Element {
         match (self.mutation, &mut element) {
-            (Some(Mutation::ForgetWorkflow), Element::Plugin(plugin)) => {
-                if let Some(first) = plugin.manifest.workflows.first_mut() {
+            (Some(Mutation::ForgetWorkflow), Element::Plugins(plugins)) => {
+                for first in plugins.iter_mut().filter_map(|plugin| plugin.manifest.workflows.first_mut()) {
                     first.triggers.clear();
                 }
             }

@@ -178,7 +178,7 @@ impl Inner {
         let verdict = self.disk.backend.submit(number, planted)?;
         self.say(format_args!("host {host} submits {number}: {}", Told(&element, &verdict)));
         let epoch = self.hosts.get(&host).map_or(0, |process| process.epoch);
-        self.unknown_plugin |= matches!(element, Element::Plugin(_)) && epoch != self.ledger.applied.epoch;
+        self.unknown_plugin |= matches!(element, Element::Plugins(_)) && epoch != self.ledger.applied.epoch;
         self.mark_submit(host, &element, &verdict);
         let checked = self.check_submit(host, &element, &verdict);
         self.note(checked);

@@ -71,7 +71,11 @@ impl fmt::Display for Told<'_> {
                 f.write_str(if change.release { "; given back" } else { "" })?;
             }
             Element::Control { run, control } => write!(f, "{:?} of {}", control.wish, short(*run))?,
-            Element::Plugin(plugin) => write!(f, "{} is {}", plugin.name, plugin.component.short())?,
+            Element::Plugins(plugins) => {
+                for plugin in plugins {
+                    write!(f, "{} is {} ", plugin.name, plugin.component.short())?;
+                }
+            }
         }
         match self.1 {
             Verdict::Changed { .. } | Verdict::Controlled | Verdict::Registered => Ok(()),

@@ -91,13 +91,10 @@ impl Registry {
         self.workflows().filter(move |declared| declared.workflow.matches(event))
     }
 
-    /// A workflow of this manifest that another active plugin already declares, with that plugin's name.
-    pub fn claimed_by_another(&self, name: &PluginName, manifest: &Manifest) -> Option<(WorkflowId, PluginName)> {
-        let others = || self.workflows().filter(|declared| declared.plugin.name != *name);
-        manifest.workflows.iter().find_map(|workflow| {
-            let other = others().find(|declared| declared.workflow.id == workflow.id)?;
-            Some((workflow.id.clone(), other.plugin.name.clone()))
-        })
+    /// The workflows of this manifest that other active plugins already declare, with those plugins.
+    pub fn claims<'a>(&'a self, name: &'a PluginName, manifest: &'a Manifest) -> impl Iterator<Item = Declared<'a>> {
+        let others = self.workflows().filter(move |declared| declared.plugin.name != *name);
+        others.filter(|declared| manifest.workflow(&declared.workflow.id).is_some())
     }
 }
 

@@ -1,11 +1,11 @@
 //! What the rest of the host may ask of the engine. Cheap to clone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use stepwell_core::event::Refusal;
-use stepwell_core::registry::Plugin;
+use stepwell_core::registry::{Declared, Plugin};
 use stepwell_core::run::{Control, Status, Wish};
 use stepwell_core::{Digest, Event, EventId, Json, Manifest, PluginName, Registry, RunId, Timestamp, WorkflowId};
 use stepwell_store::{Element, Erasure, Error as StoreError, Ingested, Verdict};
@@ -210,6 +210,16 @@ impl Handle {
 
     /// Puts a plugin's newest component into service: new runs of its workflows begin on it.
     pub async fn register(&self, name: PluginName, digest: Digest, manifest: Manifest) -> Result<(), RegisterError> {
+        self.succeed((name, digest, manifest), &BTreeSet::new()).await.map(drop)
+    }
+
+    /// Puts a plugin into service and takes those of the leaving ones out whose workflows it declares, in one moment:
+    /// an event that comes meanwhile finds these workflows in the one or in the other. Answers who went.
+    pub async fn succeed(
+        &self,
+        (name, digest, manifest): (PluginName, Digest, Manifest),
+        leaving: &BTreeSet<PluginName>,
+    ) -> Result<Vec<PluginName>, RegisterError> {
         let _one_at_a_time = self.registering.lock().await;
         for workflow in &manifest.workflows {
             let keys = workflow.unperformed();
@@ -218,30 +228,37 @@ impl Handle {
             }
         }
         let registry = self.registry();
-        if let Some((workflow, plugin)) = registry.claimed_by_another(&name, &manifest) {
-            return Err(RegisterError::WorkflowTaken { workflow, plugin });
+        let mut goes = BTreeMap::new();
+        for Declared { plugin, workflow } in registry.claims(&name, &manifest) {
+            if !leaving.contains(&plugin.name) {
+                let (workflow, plugin) = (workflow.id.clone(), plugin.name.clone());
+                return Err(RegisterError::WorkflowTaken { workflow, plugin });
+            }
+            goes.insert(plugin.name.clone(), Plugin { active: false, ..plugin.clone() });
         }
-        if registry.plugin(&name).is_some_and(|known| known.active && known.component == digest) {
-            return Ok(());
+        if goes.is_empty() && registry.plugin(&name).is_some_and(|known| known.active && known.component == digest) {
+            return Ok(Vec::new());
         }
         let registered_at = self.shared.clock.now();
-        self.put(Plugin { name, component: digest, manifest, registered_at, active: true }).await?;
-        Ok(())
+        let comes = Plugin { name, component: digest, manifest, registered_at, active: true };
+        let gone = goes.keys().cloned().collect();
+        self.put(goes.into_values().chain([comes]).collect()).await?;
+        Ok(gone)
     }
 
     /// Takes a plugin out of service: it starts no new runs, those it has go on.
     pub async fn retire(&self, name: &PluginName) -> Result<(), Unavailable> {
         let _one_at_a_time = self.registering.lock().await;
         match self.registry().plugin(name) {
-            Some(plugin) if plugin.active => self.put(Plugin { active: false, ..plugin.clone() }).await,
+            Some(plugin) if plugin.active => self.put(vec![Plugin { active: false, ..plugin.clone() }]).await,
             Some(_) | None => Ok(()),
         }
     }
 
-    async fn put(&self, plugin: Plugin) -> Result<(), Unavailable> {
-        self.write(Element::Plugin(Box::new(plugin.clone())), None).await?;
+    async fn put(&self, plugins: Vec<Plugin>) -> Result<(), Unavailable> {
+        self.write(Element::Plugins(plugins.clone()), None).await?;
         let mut registry = Registry::clone(&self.registry());
-        registry.put(plugin);
+        plugins.into_iter().for_each(|plugin| registry.put(plugin));
         self.shared.registry.store(Arc::new(registry));
         self.shared.scheduler_wake.notify_one();
         Ok(())

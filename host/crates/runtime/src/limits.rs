@@ -104,6 +104,9 @@ pub const FOLDER_ASKS_MAX: usize = 16;
 pub const FOLDER_POLL: Duration = Duration::from_secs(2);
 /// How long after a report the folder is read: a copy reports many times.
 pub const FOLDER_DEBOUNCE: Duration = Duration::from_millis(100);
+/// How long a plugin whose time is over waits at most for a file that is not tried to its end and may have its
+/// workflows: 50 looks that are [`FILE_STABLE`] apart.
+pub const SUCCESSION_MAX: Duration = Duration::from_secs(5);
 /// How long a file that was taken before must have kept its size and time before it is read again, and how long
 /// after a half-written one the folder is read.
 pub const FILE_STABLE: Duration = Duration::from_millis(100);

@@ -38,7 +38,7 @@ async fn no_page_is_so_large_that_it_gets_a_file_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
     let store = SledStore::open(dir.path(), Options::default()).unwrap();
     let mail = plugin("mail", &[("welcome", &["user"])]);
-    store.submit(Element::Plugin(Box::new(mail))).await.unwrap();
+    store.submit(Element::Plugins(vec![mail])).await.unwrap();
     // Just below one value, just above, many, and rows beside each other of all of these.
     let sizes = [3_700, 4_000, 12_000, 100, 3_800, 1 << 20, 60_000, 3_600];
     let events = (0..400).map(|n| store.submit(Element::Ingest(Box::new(event(n, sizes[n as usize % sizes.len()])))));

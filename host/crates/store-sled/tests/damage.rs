@@ -31,7 +31,7 @@ async fn ingest(store: &SledStore, event: Event) -> Result<Ingested, Error> {
 async fn filled(dir: &Path) -> Vec<RunId> {
     let store = SledStore::open(dir, Options::default()).unwrap();
     let mail = plugin("mail", &[("welcome", &["user"])]);
-    store.submit(Element::Plugin(Box::new(mail))).await.unwrap();
+    store.submit(Element::Plugins(vec![mail])).await.unwrap();
     let mut runs = Vec::new();
     for n in 1..=3 {
         let Ok(Ingested::Created { runs: created, .. }) = ingest(&store, event(n)).await else { panic!() };

@@ -55,7 +55,7 @@ fn event(n: u64, subject: Option<&str>, text: &str) -> Event {
 
 async fn ready(dir: &Path) -> (SledStore, Lease) {
     let store = open(dir);
-    let element = Element::Plugin(Box::new(plugin("mail", &[("welcome", &["user"])])));
+    let element = Element::Plugins(vec![plugin("mail", &[("welcome", &["user"])])]);
     store.submit(element).await.unwrap();
     let lease = store.acquire().await.unwrap();
     (store, lease)

@@ -41,7 +41,7 @@ fn open(dir: &Path) -> SledStore {
 }
 
 async fn fill(store: &SledStore, numbers: std::ops::Range<u64>) {
-    store.submit(Element::Plugin(Box::new(plugin("mail", &[("welcome", &["user"])])))).await.unwrap();
+    store.submit(Element::Plugins(vec![plugin("mail", &[("welcome", &["user"])])])).await.unwrap();
     let mut last = None;
     for n in numbers {
         last = Some(store.submit(Element::Ingest(Box::new(event(n)))).await.unwrap().sequence);

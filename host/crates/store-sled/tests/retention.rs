@@ -94,7 +94,7 @@ async fn a_day(store: &SledStore, lease: Lease, day: i64, count: u64) {
 
 async fn ready(dir: &Path) -> (SledStore, Lease) {
     let store = open(dir);
-    submit(&store, Element::Plugin(Box::new(plugin("mail", &[("welcome", &["user"]), ("nap", &["nap"])])))).await;
+    submit(&store, Element::Plugins(vec![plugin("mail", &[("welcome", &["user"]), ("nap", &["nap"])])])).await;
     let lease = store.acquire().await.unwrap();
     (store, lease)
 }

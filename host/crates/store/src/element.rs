@@ -20,8 +20,9 @@ pub enum Element {
     /// (`stepwell_core::execution::merge` decides between two). Makes the run due at once. Does not move
     /// the revision, so that a transition under way is no conflict.
     Control { run: RunId, control: Control },
-    /// A plugin as it now stands.
-    Plugin(Box<Plugin>),
+    /// Plugins as they now stand, of one moment: where one takes over from another, an event finds the workflows of
+    /// the one or of the other.
+    Plugins(Vec<Plugin>),
 }
 
 /// What a transition of one run puts.
@@ -77,7 +78,7 @@ pub enum Verdict {
     },
     /// There is no such run.
     NoSuchRun,
-    /// The plugin is in the registry.
+    /// The plugins are in the registry.
     Registered,
 }
 

@@ -16,7 +16,7 @@ async fn serving(store: &dyn Store, bytes: &[u8]) -> Digest {
     let component = Digest::of(bytes);
     store.put_component(component, bytes).await.unwrap();
     let mail = plugin("mail", &[("welcome", &["user"])]);
-    put(store, Element::Plugin(Box::new(stepwell_core::registry::Plugin { component, ..mail }))).await;
+    put(store, Element::Plugins(vec![stepwell_core::registry::Plugin { component, ..mail }])).await;
     component
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn a_component_goes_once_nothing_needs_it_and_no_sooner<B: Back
     assert!(store.run(run.id).await.unwrap().is_some(), "history needs no component");
     let mail = plugin("mail", &[("welcome", &["user"])]);
     let retired = stepwell_core::registry::Plugin { component: new, active: false, ..mail };
-    put(&*store, Element::Plugin(Box::new(retired))).await;
+    put(&*store, Element::Plugins(vec![retired])).await;
     assert!(store.drop_component(new).await.unwrap());
     assert_eq!(store.components().await.unwrap(), []);
 }
@@ -97,7 +97,7 @@ pub(super) async fn a_component_that_is_lost_is_told_with_the_runs_that_need_it<
     let store = backend.store();
     let mail = plugin("mail", &[("welcome", &["user"])]);
     let (component, name) = (mail.component, mail.name.clone());
-    put(&*store, Element::Plugin(Box::new(mail))).await;
+    put(&*store, Element::Plugins(vec![mail])).await;
     started(&*store, event(1, "user")).await;
     assert_eq!(
         store.components().await.unwrap(),

@@ -131,10 +131,10 @@ pub(super) async fn a_retired_plugin_starts_nothing<B: Backend>() {
     let backend = B::empty().await;
     let store = backend.store();
     let mail = plugin("mail", &[("welcome", &["user"])]);
-    put(&*store, Element::Plugin(Box::new(mail.clone()))).await;
+    put(&*store, Element::Plugins(vec![mail.clone()])).await;
     assert_eq!(started(&*store, event(1, "user")).await.len(), 1);
     let retired = Plugin { active: false, ..mail };
-    assert_eq!(put(&*store, Element::Plugin(Box::new(retired))).await, Verdict::Registered);
+    assert_eq!(put(&*store, Element::Plugins(vec![retired])).await, Verdict::Registered);
     assert_eq!(started(&*store, event(2, "user")).await.len(), 0);
     let backend = {
         drop(store);
@@ -147,11 +147,26 @@ pub(super) async fn a_workflow_that_two_plugins_declare_starts_one_run<B: Backen
     let backend = B::empty().await;
     let store = backend.store();
     for name in ["mail", "mail-2"] {
-        put(&*store, Element::Plugin(Box::new(plugin(name, &[("welcome", &["user"])])))).await;
+        put(&*store, Element::Plugins(vec![plugin(name, &[("welcome", &["user"])])])).await;
     }
     let runs: Vec<RunId> = started(&*store, event(1, "user")).await;
     assert_eq!(runs.len(), 1);
     assert_eq!(store.counts().await.unwrap().runs.len(), 1);
+}
+
+pub(super) async fn plugins_that_stand_together_change_together<B: Backend>() {
+    let backend = B::empty().await;
+    let store = backend.store();
+    let (old, new) = (plugin("mail", &[("welcome", &["user"])]), plugin("mail-2", &[("welcome", &["user"])]));
+    put(&*store, Element::Plugins(vec![old.clone()])).await;
+    let retired = Plugin { active: false, ..old };
+    assert_eq!(put(&*store, Element::Plugins(vec![retired, new.clone()])).await, Verdict::Registered);
+    assert_eq!(started(&*store, event(1, "user")).await.len(), 1);
+    drop(store);
+    let backend = backend.reopen().await;
+    let registry = backend.store().registry().await.unwrap();
+    let serves: Vec<_> = registry.matching("user").map(|declared| &declared.plugin.name).collect();
+    assert_eq!((serves, registry.plugins().count()), (vec![&new.name], 2));
 }
 
 pub(super) async fn large_payloads_come_back_whole<B: Backend>() {

@@ -146,7 +146,7 @@ pub(super) async fn the_registry_is_kept<B: Backend>() {
     assert_eq!(backend.store().registry().await.unwrap().plugins().count(), 0);
     register(&*backend.store()).await;
     let newer = plugin("mail", &[("welcome", &["user.*"])]);
-    put(&*backend.store(), Element::Plugin(Box::new(newer.clone()))).await;
+    put(&*backend.store(), Element::Plugins(vec![newer.clone()])).await;
     let expected = [plugin("billing", &[("trial", &["trial/*"])]), newer];
     let registry = backend.store().registry().await.unwrap();
     assert_eq!(registry.plugins().cloned().collect::<Vec<_>>(), expected);

@@ -46,6 +46,7 @@ on_every_backend! {
         deliveries_are_forgotten_after_their_window
         a_retired_plugin_starts_nothing
         a_workflow_that_two_plugins_declare_starts_one_run
+        plugins_that_stand_together_change_together
         large_payloads_come_back_whole;
     erasing:
         what_is_about_a_person_comes_back_whole

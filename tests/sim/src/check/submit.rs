@@ -20,7 +20,7 @@ impl Inner {
         match (element, verdict) {
             (Element::Ingest(event), Verdict::Ingested(ingested)) => self.check_ingest(event, ingested),
             (Element::Change(change), Verdict::Changed { .. }) => self.check_change(host, change),
-            (Element::Ingest(_) | Element::Change(_) | Element::Control { .. } | Element::Plugin(_), _) => Ok(()),
+            (Element::Ingest(_) | Element::Change(_) | Element::Control { .. } | Element::Plugins(_), _) => Ok(()),
         }
     }
 

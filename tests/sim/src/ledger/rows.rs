@@ -67,7 +67,9 @@ impl Rows {
                 row.resumed |= control.wish == Wish::Resume;
                 row.wishes += 1;
             }
-            Write::Plugin(plugin) => drop(self.plugins.insert(plugin.name.clone(), Plugin::clone(plugin))),
+            Write::Plugins(plugins) => {
+                self.plugins.extend(plugins.iter().map(|plugin| (plugin.name.clone(), plugin.clone())));
+            }
             Write::Lease(epoch) => self.epoch = *epoch,
             Write::Nothing => {}
         }

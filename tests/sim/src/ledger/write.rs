@@ -12,7 +12,7 @@ pub(crate) enum Write {
     Event(Box<Event>, Vec<RunId>),
     Change(Box<Changed>),
     Control(RunId, Control),
-    Plugin(Box<Plugin>),
+    Plugins(Vec<Plugin>),
     /// A lease was taken.
     Lease(u64),
     /// It changed nothing.
@@ -47,7 +47,7 @@ pub(crate) fn write_of(element: Element, verdict: &Verdict) -> Write {
             release: change.release,
         })),
         (Element::Control { run, control }, Verdict::Controlled) => Write::Control(run, control),
-        (Element::Plugin(plugin), Verdict::Registered) => Write::Plugin(plugin),
-        (Element::Ingest(_) | Element::Change(_) | Element::Control { .. } | Element::Plugin(_), _) => Write::Nothing,
+        (Element::Plugins(plugins), Verdict::Registered) => Write::Plugins(plugins),
+        (Element::Ingest(_) | Element::Change(_) | Element::Control { .. } | Element::Plugins(_), _) => Write::Nothing,
     }
 }

@@ -212,7 +212,7 @@ impl Bench {
     pub async fn new() -> Self {
         let bench = Self::empty().await;
         for plugin in plugins() {
-            bench.store.submit(Element::Plugin(Box::new(plugin))).await.unwrap();
+            bench.store.submit(Element::Plugins(vec![plugin])).await.unwrap();
         }
         bench
     }

@@ -13,6 +13,7 @@ mod bench;
 mod durability;
 mod erasing;
 mod people;
+mod plugins;
 mod replay;
 mod retention;
 mod runs;

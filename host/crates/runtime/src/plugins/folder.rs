@@ -1,7 +1,7 @@
 //! The service that watches the folder: told of changes by the system, and looking by itself every two
 //! seconds, since not every file system tells.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -18,7 +18,7 @@ use tracing::{error, info, warn};
 use super::known::{Known, Tried};
 use super::scan::{Content, Folder, Found, Identity, plugin_name, stem};
 use super::status::Ask;
-use super::{FolderError, PluginSink, PluginState, PluginStatus, Plugins, Rules, Writers};
+use super::{Arrival, FolderError, PluginSink, PluginState, PluginStatus, Plugins, Rules, Writers};
 use crate::component::LoadError;
 use crate::limits::{FILE_STABLE, FOLDER_DEBOUNCE, FOLDER_POLL, REASON_BYTES_MAX};
 use crate::runtime::Runtime;
@@ -41,6 +41,8 @@ pub struct PluginFolder {
     pub(super) known: BTreeMap<String, Known>,
     /// In service from an earlier start, and their files not seen yet.
     pub(super) former: BTreeMap<PluginName, Digest>,
+    /// Whose time is over: in service until whoever has their workflows was tried once more.
+    pub(super) leaving: BTreeSet<PluginName>,
     /// Of the folder at the start.
     pub(super) identity: Identity,
     /// Times that the folder was read; none once every file that was there at the start has been tried to its end.
@@ -72,8 +74,8 @@ impl PluginFolder {
         let shared = |error: std::io::Error| FolderError::Shared { path: path.clone(), reason: error.to_string() };
         let identity = Folder::open(&path, rules.writers).map_err(shared)?.identity;
         let (plugins, asks) = Plugins::new();
-        let (known, former) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { path, rules, ports, plugins, asks, known, former, identity, first: Some(0) })
+        let (known, former, leaving) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Ok(Self { path, rules, ports, plugins, asks, known, former, leaving, identity, first: Some(0) })
     }
 
     /// A view of the files' states.
@@ -128,11 +130,12 @@ impl PluginFolder {
             self.recall().await;
         }
         let Some((folder, found)) = self.scan().await else { return FOLDER_POLL };
-        let mut again = self.look_for_missing(&found, folder.identity).await;
+        let mut again = self.look_for_missing(&found, folder.identity);
         for file in found {
             again |= self.update(&folder, file).await;
         }
-        let unfinished = again || self.known.values().any(|known| known.tries > 0);
+        let unfinished = self.known.values().any(|known| known.tries > 0);
+        let unfinished = again || unfinished || self.let_leave(unfinished).await;
         if let Some(turns) = self.first {
             let over = !unfinished || turns >= FIRST_TURNS_MAX;
             self.first = (!over).then_some(turns + 1);
@@ -264,8 +267,9 @@ impl PluginFolder {
             Err(error @ LoadError::Malformed(_)) => return Tried::Again(error.to_string()),
             Err(error) => return Tried::Failed(error.to_string()),
         };
-        match self.ports.sink.arrived(name, digest, bytes, &manifest).await {
-            Ok(()) => Tried::Ready { digest, signed_by },
+        let arrival = Arrival { name, digest, bytes, manifest: &manifest, leaving: &self.leaving };
+        match self.ports.sink.arrived(arrival).await {
+            Ok(succeeded) => Tried::Ready { digest, signed_by, succeeded },
             Err(reason) => Tried::Refused(reason),
         }
     }
@@ -275,11 +279,12 @@ impl PluginFolder {
         let Some(known) = self.known.get_mut(file) else { return false };
         let last = known.tries >= TRIES_MAX;
         let reason = match tried {
-            Tried::Ready { digest, signed_by } => {
+            Tried::Ready { digest, signed_by, succeeded } => {
                 let changed = known.digest.replace(digest) != Some(digest);
                 known.signed_by = signed_by;
                 known.tries = 0;
                 info!(file, %digest, "the plugin is in service");
+                succeeded.iter().for_each(|gone| self.forget(gone));
                 self.tell(file, PluginState::Ready);
                 return self.may_try_refused(changed);
             }

@@ -21,6 +21,8 @@ pub(super) struct Known {
     pub(super) refused: bool,
     /// Since when the file is gone.
     pub(super) missing_since: Option<Timestamp>,
+    /// A person wants it gone, whatever stands against that.
+    pub(super) is_dismissed: bool,
 }
 
 /// How one try to load a file went.
@@ -28,6 +30,8 @@ pub(super) enum Tried {
     Ready {
         digest: Digest,
         signed_by: Option<String>,
+        /// Who went out of service in the same moment.
+        succeeded: Vec<PluginName>,
     },
     /// It may be half-written.
     Again(String),

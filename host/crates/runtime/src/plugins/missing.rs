@@ -11,6 +11,10 @@ use super::folder::PluginFolder;
 use super::known::Known;
 use super::scan::{Found, Identity};
 use super::{PluginState, UnloadError};
+use crate::limits::SUCCESSION_MAX;
+
+/// Why a plugin went that a person took out.
+const DISMISSED: &str = "a person took it out, and its file is gone";
 
 /// What stands against taking plugins out of service whose files are gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,28 +41,61 @@ impl Doubt {
 }
 
 impl PluginFolder {
-    /// Notes whose files are gone or back, and takes plugins out of service whose time is over. Answers whether
-    /// others are to be tried again.
-    pub(super) async fn look_for_missing(&mut self, found: &[Found], folder: Identity) -> bool {
+    /// Notes whose files are gone or back, and whose time is over: who was refused because of those is tried again in
+    /// this same turn, and takes over from them. Answers whether others are to be tried again.
+    pub(super) fn look_for_missing(&mut self, found: &[Found], folder: Identity) -> bool {
         let now = self.ports.clock.now();
         let there: BTreeSet<&str> = found.iter().map(|found| found.file.as_str()).collect();
         let forgotten = self.note_missing(&there, now);
         let doubt = self.doubt(folder);
-        let mut gone = Vec::new();
+        let mut leaving = BTreeSet::new();
         for (file, known) in self.known.iter().filter(|(_, known)| known.missing_since.is_some()) {
             let (Some(name), Some(since)) = (&known.name, known.missing_since) else { continue };
             let until = since.after(self.rules.removal_grace);
-            if doubt == Doubt::None && now >= until && self.first.is_none() {
-                gone.push((file.clone(), name.clone()));
+            if known.is_dismissed || (doubt == Doubt::None && now >= until && self.first.is_none()) {
+                leaving.insert(name.clone());
             } else {
                 self.tell(file, PluginState::Missing { reason: doubt.reason(name, until) });
             }
         }
-        let any_gone = !gone.is_empty();
-        for (file, name) in gone {
-            self.take_out(&file, &name, "its file is gone").await;
+        let any = !leaving.is_empty();
+        self.leaving = leaving;
+        self.may_try_refused(any || forgotten)
+    }
+
+    /// Takes those out of service whose time is over and whom nobody has succeeded: not yet while a file is not tried
+    /// to its end that may be their successor's, unless that takes too long. Answers whether any went.
+    pub(super) async fn let_leave(&mut self, unfinished: bool) -> bool {
+        let now = self.ports.clock.now();
+        let mut any = false;
+        for name in self.leaving.clone() {
+            let known = self.known.values().find(|known| known.name.as_ref() == Some(&name));
+            let Some(Known { missing_since: Some(since), is_dismissed, .. }) = known else { continue };
+            let (waits_until, is_dismissed) = (since.after(self.rules.removal_grace + SUCCESSION_MAX), *is_dismissed);
+            if unfinished && !is_dismissed && now < waits_until {
+                continue;
+            }
+            self.leave(&name, if is_dismissed { DISMISSED } else { "its file is gone" }).await;
+            any = true;
         }
-        self.may_try_refused(any_gone || forgotten)
+        self.may_try_refused(any)
+    }
+
+    async fn leave(&mut self, name: &PluginName, why: &str) {
+        self.forget(name);
+        self.ports.sink.gone(name, why).await;
+    }
+
+    /// Of a plugin that is out of service, and its file gone.
+    pub(super) fn forget(&mut self, name: &PluginName) {
+        self.leaving.remove(name);
+        let is_gone = |known: &Known| known.name.as_ref() == Some(name) && known.missing_since.is_some();
+        let files: Vec<String> =
+            self.known.iter().filter(|(_, known)| is_gone(known)).map(|(file, _)| file.clone()).collect();
+        for file in files {
+            self.known.remove(&file);
+            self.plugins.remove(&file);
+        }
     }
 
     /// Notes whose files are gone or back. Answers whether any was forgotten that was never in service.
@@ -66,7 +103,9 @@ impl PluginFolder {
         let mut forgotten = Vec::new();
         for (file, known) in &mut self.known {
             match (there.contains(file.as_str()), known.missing_since) {
-                (true, Some(_)) => (known.missing_since, known.print) = (None, None),
+                (true, Some(_)) => {
+                    (known.missing_since, known.print, known.is_dismissed) = (None, None, false);
+                }
                 (false, None) if known.digest.is_none() => forgotten.push(file.clone()),
                 (false, None) => {
                     known.missing_since = Some(now);
@@ -104,23 +143,23 @@ impl PluginFolder {
         }
     }
 
-    /// What a person asks for: the plugin whose file is gone goes now.
+    /// What a person asks for: the plugin whose file is gone goes now. Whoever has its workflows takes over.
     pub(super) async fn unload(&mut self, name: &PluginName) -> Result<(), UnloadError> {
-        let of_name = self.known.iter().find(|(_, known)| known.name.as_ref() == Some(name));
-        let Some((file, known)) = of_name else { return Err(UnloadError::NotLoaded(name.clone())) };
-        if known.missing_since.is_none() {
-            return Err(UnloadError::FileThere(self.path.join(file)));
+        let mut of_name = self.known.iter_mut().filter(|(_, known)| known.name.as_ref() == Some(name));
+        let Some((_, known)) = of_name.next() else { return Err(UnloadError::NotLoaded(name.clone())) };
+        known.is_dismissed = known.missing_since.is_some();
+        if known.is_dismissed {
+            self.turn().await;
         }
-        let file = file.clone();
-        self.take_out(&file, name, "a person took it out, and its file is gone").await;
-        self.may_try_refused(true);
-        Ok(())
-    }
-
-    async fn take_out(&mut self, file: &str, name: &PluginName, why: &str) {
-        self.known.remove(file);
-        self.plugins.remove(file);
-        self.ports.sink.gone(name, why).await;
+        match self.known.iter().find(|(_, known)| known.name.as_ref() == Some(name)) {
+            Some((file, known)) if !known.is_dismissed => Err(UnloadError::FileThere(self.path.join(file))),
+            // The folder cannot be read.
+            Some(_) => {
+                self.leave(name, DISMISSED).await;
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     /// How long until the folder is to be read again for the sake of those that are missing.

@@ -11,6 +11,7 @@ mod scan;
 mod status;
 mod trust;
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::path::PathBuf;
 
@@ -26,10 +27,9 @@ pub use trust::{NotAKey, PublicKey, SigningKey, Trust, Untrusted};
 /// Who is told of plugins.
 #[async_trait]
 pub trait PluginSink: Debug + Send + Sync + 'static {
-    /// A component that is checked, compiled and described: to be kept and put into service. The error is
-    /// why it is refused, for a person.
-    async fn arrived(&self, name: &PluginName, digest: Digest, bytes: Bytes, manifest: &Manifest)
-    -> Result<(), String>;
+    /// A component that is checked, compiled and described: to be kept and put into service. Answers who of those
+    /// that leave went in the same moment, since it has their workflows. The error is why it is refused, for a person.
+    async fn arrived(&self, arrival: Arrival<'_>) -> Result<Vec<PluginName>, String>;
 
     /// The plugin goes out of service: it starts no new runs. `why` is for a person.
     async fn gone(&self, name: &PluginName, why: &str);
@@ -38,6 +38,17 @@ pub trait PluginSink: Debug + Send + Sync + 'static {
     async fn in_service(&self) -> Vec<(PluginName, Digest)> {
         Vec::new()
     }
+}
+
+/// A component that comes.
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    pub name: &'a PluginName,
+    pub digest: Digest,
+    pub bytes: Bytes,
+    pub manifest: &'a Manifest,
+    /// Plugins that are about to go out of service.
+    pub leaving: &'a BTreeSet<PluginName>,
 }
 
 /// Why a folder cannot be watched.
@@ -59,5 +70,7 @@ pub enum FolderError {
     Unreadable { path: PathBuf, source: std::io::Error },
 }
 
+#[cfg(test)]
+mod succession_tests;
 #[cfg(test)]
 mod tests;

@@ -18,18 +18,32 @@ use crate::{Grants, Runtime, Settings};
 struct Told {
     lines: Mutex<Vec<String>>,
     former: Vec<(PluginName, Digest)>,
+    /// Who has the one workflow that there is, where only one may have it.
+    owner: Option<Mutex<Option<PluginName>>>,
 }
 
 #[async_trait]
 impl PluginSink for Told {
-    async fn arrived(&self, _: &PluginName, _: Digest, _: Bytes, manifest: &Manifest) -> Result<(), String> {
-        let workflow = &manifest.workflows[0];
+    async fn arrived(&self, arrival: Arrival<'_>) -> Result<Vec<PluginName>, String> {
+        let workflow = &arrival.manifest.workflows[0];
         let line = format!("{} {}", workflow.name.as_deref().unwrap(), workflow.description.as_deref().unwrap());
-        self.lines.lock().unwrap().push(line);
-        Ok(())
+        let mut owner = self.owner.as_ref().map(|owner| owner.lock().unwrap());
+        let other = owner.as_ref().and_then(|owner| owner.clone()).filter(|owner| owner != arrival.name);
+        if let Some(other) = other.as_ref().filter(|other| !arrival.leaving.contains(*other)) {
+            return Err(format!("{other} has it"));
+        }
+        if let Some(owner) = &mut owner {
+            **owner = Some(arrival.name.clone());
+        }
+        let from = other.as_ref().map(|other| format!(" from {other}")).unwrap_or_default();
+        self.lines.lock().unwrap().push(format!("{line}{from}"));
+        Ok(other.into_iter().collect())
     }
 
     async fn gone(&self, name: &PluginName, _: &str) {
+        if let Some(owner) = &self.owner {
+            owner.lock().unwrap().take_if(|owner| owner == name);
+        }
         self.lines.lock().unwrap().push(format!("{name} gone"));
     }
 
@@ -45,11 +59,11 @@ impl ComponentSource for Told {
     }
 }
 
-struct Bench {
-    dir: TempDir,
-    folder: PluginFolder,
+pub(super) struct Bench {
+    pub(super) dir: TempDir,
+    pub(super) folder: PluginFolder,
     told: Arc<Told>,
-    clock: Arc<SimulatedClock>,
+    pub(super) clock: Arc<SimulatedClock>,
 }
 
 impl Bench {
@@ -60,9 +74,20 @@ impl Bench {
 
     /// A host over this directory, in which an earlier one may have worked.
     fn with(dir: TempDir, former: &[(&str, Digest)], rules: Rules) -> Self {
-        let _there_already = fs::create_dir(dir.path().join("plugins"));
         let former = former.iter().map(|(name, digest)| (name.parse().unwrap(), *digest)).collect();
-        let told = Arc::new(Told { former, ..Told::default() });
+        Self::telling(dir, Told { former, ..Told::default() }, rules)
+    }
+
+    /// One in which one plugin at a time has the workflow: this one so far.
+    pub(super) fn contested(dir: TempDir, owner: Option<(&str, Digest)>) -> Self {
+        let former: Vec<_> = owner.into_iter().map(|(name, digest)| (name.parse().unwrap(), digest)).collect();
+        let owner = former.first().map(|(name, _): &(PluginName, _)| name.clone());
+        Self::telling(dir, Told { former, owner: Some(Mutex::new(owner)), ..Told::default() }, Rules::default())
+    }
+
+    fn telling(dir: TempDir, told: Told, rules: Rules) -> Self {
+        let _there_already = fs::create_dir(dir.path().join("plugins"));
+        let told = Arc::new(told);
         let settings = Settings { activations_max: 1, threads: 1, ..Settings::new(dir.path().join("code")) };
         let runtime = Arc::new(Runtime::start(settings, told.clone(), Grants::default()).unwrap());
         let clock = Arc::new(SimulatedClock::at(Timestamp::ZERO));
@@ -72,14 +97,14 @@ impl Bench {
     }
 
     /// Lets a time pass, then reads the folder as often as it takes to try a file to its end.
-    async fn after(&mut self, seconds: u64) {
+    pub(super) async fn after(&mut self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
         for _ in 0..5 {
             self.folder.turn().await;
         }
     }
 
-    fn reason(&self, name: &str) -> String {
+    pub(super) fn reason(&self, name: &str) -> String {
         match self.state(name) {
             PluginState::Failed { reason } | PluginState::Missing { reason } => reason,
             PluginState::Loading | PluginState::Ready => String::new(),
@@ -90,15 +115,15 @@ impl Bench {
         self.dir.path()
     }
 
-    fn path(&self, file: &str) -> PathBuf {
+    pub(super) fn path(&self, file: &str) -> PathBuf {
         self.plugins().join("plugins").join(file)
     }
 
-    fn told(&self) -> Vec<String> {
+    pub(super) fn told(&self) -> Vec<String> {
         self.told.lines.lock().unwrap().clone()
     }
 
-    fn state(&self, name: &str) -> PluginState {
+    pub(super) fn state(&self, name: &str) -> PluginState {
         self.folder.plugins().get(name).unwrap().state
     }
 
@@ -109,7 +134,7 @@ impl Bench {
 }
 
 /// A component whose workflow has this name and, at the other end of its file, this description.
-fn component(name: &str, description: &str) -> Vec<u8> {
+pub(super) fn component(name: &str, description: &str) -> Vec<u8> {
     let head = format!(r#"{{"schema":1,"workflows":[{{"id":"a","triggers":[{{"event":"a"}}],"name":"{name}","#);
     let tail = format!(r#""description":"{description}"}}]}}"#);
     let (first, length) = (head.len(), head.len() + tail.len());

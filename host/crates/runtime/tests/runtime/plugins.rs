@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use stepwell_core::{Digest, Manifest, PluginName, Timestamp};
+use stepwell_core::{Digest, PluginName, Timestamp};
 use stepwell_engine::clock::SimulatedClock;
 use stepwell_runtime::{
-    FolderError, FolderPorts, Grants, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins, Rules, Runtime,
+    Arrival, FolderError, FolderPorts, Grants, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins, Rules, Runtime,
     Settings,
 };
 use tempfile::TempDir;
@@ -28,23 +27,22 @@ struct Record {
 
 #[async_trait]
 impl PluginSink for Record {
-    async fn arrived(
-        &self,
-        name: &PluginName,
-        digest: Digest,
-        bytes: Bytes,
-        manifest: &Manifest,
-    ) -> Result<(), String> {
+    async fn arrived(&self, arrival: Arrival<'_>) -> Result<Vec<PluginName>, String> {
+        let Arrival { name, digest, bytes, manifest, leaving } = arrival;
         assert_eq!(Digest::of(&bytes), digest);
         let id = manifest.workflows[0].id.to_string();
         let mut claimed = self.claimed.lock().unwrap();
-        if let Some((_, other)) = claimed.iter().find(|(claim, by)| *claim == id && by != name) {
+        let others = claimed.iter().filter(|(claim, by)| *claim == id && by != name).map(|(_, by)| by.clone());
+        let others: Vec<PluginName> = others.collect();
+        if let Some(other) = others.iter().find(|other| !leaving.contains(*other)) {
             return Err(format!("the plugin {other} already declares {id}"));
         }
-        claimed.retain(|(_, by)| by != name);
+        claimed.retain(|(_, by)| by != name && !others.contains(by));
         claimed.push((id.clone(), name.clone()));
-        self.told.lock().unwrap().push(format!("{name}: {id}"));
-        Ok(())
+        let mut told = self.told.lock().unwrap();
+        told.push(format!("{name}: {id}"));
+        told.extend(others.iter().map(|other| format!("{other} succeeded by {name}")));
+        Ok(others)
     }
 
     async fn gone(&self, name: &PluginName, _: &str) {
@@ -188,6 +186,7 @@ async fn two_plugins_with_one_workflow_take_turns() {
     assert_eq!(reason(&refused), "the plugin a already declares loops");
     fs::remove_file(folder.path("a.wasm")).unwrap();
     folder.until("b", |status| status.state == PluginState::Ready).await;
+    assert_eq!(folder.told(), ["a: loops", "b: loops", "a succeeded by b"], "no moment without and none with both");
     fs::write(folder.path("x_y.wasm"), fixture_bytes("flaky")).unwrap();
     folder.until("x-y", |status| status.state == PluginState::Ready).await;
     fs::write(folder.path("x-y.wasm"), fixture_bytes("flaky")).unwrap();

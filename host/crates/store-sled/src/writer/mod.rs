@@ -12,6 +12,7 @@ mod prune;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 
+use stepwell_core::registry::Plugin;
 use stepwell_core::{Digest, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::limits::GROUP_MAX;
 use stepwell_store::{Element, Error, Lease, Pruned, Receipt, Sequence, Verdict};
@@ -229,10 +230,11 @@ impl Writer {
             Element::Ingest(event) => self.ingest(*event).map(Verdict::Ingested),
             Element::Change(change) => self.change(*change),
             Element::Control { run, control } => self.control(run, control),
-            Element::Plugin(plugin) => {
-                let put = Put::new(keys::plugin(&plugin.name), &plugin)?;
-                self.rows.put(put)?;
-                self.known.registry.put(*plugin);
+            Element::Plugins(plugins) => {
+                let put = |plugin: &Plugin| Put::new(keys::plugin(&plugin.name), plugin);
+                let puts = plugins.iter().map(put).collect::<Result<Vec<_>, _>>()?;
+                puts.into_iter().try_for_each(|put| self.rows.put(put))?;
+                plugins.into_iter().for_each(|plugin| self.known.registry.put(plugin));
                 self.wrote();
                 Ok(Verdict::Registered)
             }

@@ -42,8 +42,8 @@ impl State {
             Element::Ingest(event) => Verdict::Ingested(self.ingest(*event)),
             Element::Change(change) => self.change(*change),
             Element::Control { run, control } => self.control(run, control),
-            Element::Plugin(plugin) => {
-                self.registry.put(*plugin);
+            Element::Plugins(plugins) => {
+                plugins.into_iter().for_each(|plugin| self.registry.put(plugin));
                 Verdict::Registered
             }
         }

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 pub(crate) use privacy::{Privacy, PrivacyErase, PrivacyExport, PrivacyKeys, PrivacyKeysExport, PrivacyKeysImport};
 use stepwell_access::Scope;
 
-pub(crate) use plugins::{PluginNamed, PluginUnload, Plugins, Sign};
+pub(crate) use plugins::{PluginLoad, PluginNamed, PluginUnload, Plugins, Sign};
 
 /// Durable workflows as WebAssembly: one host turns webhooks into runs that survive anything.
 #[derive(Debug, Parser)]

@@ -15,6 +15,9 @@ use crate::data::Data;
 /// Longer than any backup or erasure takes, and not for ever.
 const BACKUP_MAX: Duration = Duration::from_secs(24 * 3600);
 
+/// Longer than the largest component takes to be sent and compiled.
+const LOAD_MAX: Duration = Duration::from_secs(600);
+
 /// Talks to one host.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -93,6 +96,15 @@ impl Client {
         let body = serde_json::json!({ "subject": subject });
         let request = self.request(Method::POST, "/api/v1/privacy/erase").timeout(BACKUP_MAX);
         self.send(request.json(&body)).await
+    }
+
+    /// Sends a component, which is answered once it was compiled.
+    pub(crate) async fn load(&self, path: &str, component: Vec<u8>, signature: Option<String>) -> Result<Data, Failure> {
+        let mut request = self.request(Method::PUT, path).timeout(LOAD_MAX).body(component);
+        if let Some(signature) = signature {
+            request = request.header("Stepwell-Signature", signature);
+        }
+        self.send(request.header("Content-Type", "application/wasm")).await
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Data, Failure> {

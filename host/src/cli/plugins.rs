@@ -12,6 +12,8 @@ pub(crate) enum Plugins {
     List(ListFlags),
     /// One plugin
     Get(PluginNamed),
+    /// Send a component to the running host, which checks it, puts it into its folder and into service
+    Load(PluginLoad),
     /// Take a plugin out of service whose file is gone
     Unload(PluginUnload),
     /// Make a key pair to sign plugins with: NAME.pem, which signs, and NAME.pub.pem, which hosts trust
@@ -24,6 +26,17 @@ pub(crate) enum Plugins {
 pub(crate) struct PluginNamed {
     /// The plugin's name
     pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginLoad {
+    /// The component; its signature is sent along where FILE.sig is there
+    pub(crate) file: PathBuf,
+    /// The plugin's name; the file's without its ending, with - for _, unless told
+    #[arg(long)]
+    pub(crate) name: Option<String>,
     #[command(flatten)]
     pub(crate) remote: Remote,
 }

@@ -1,5 +1,6 @@
 //! `stepwell plugins`: what is loaded, and what goes.
 
+mod loading;
 pub(crate) mod signing;
 
 use anyhow::anyhow;
@@ -25,6 +26,7 @@ pub(crate) async fn run(verb: Plugins) -> Result<(), Failure> {
     match verb {
         Plugins::List(flags) => list_plugins(&flags).await,
         Plugins::Get(named) => get(&named).await,
+        Plugins::Load(load) => loading::load(&load).await,
         Plugins::Unload(unload) => take_out(&unload).await,
         Plugins::Keygen(keygen) => Ok(signing::keygen(&keygen.name)?),
         Plugins::Sign(sign) => Ok(signing::sign(&sign)?),

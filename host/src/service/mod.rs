@@ -36,8 +36,8 @@ use crate::config::Config;
 use crate::print::say;
 
 const SOURCES_WRONG: &str = "the configuration of webhook sources is wrong";
-/// These wait on purpose: for all that is stored to be written, and for all about somebody to be gone.
-const SLOW_PATHS: [&str; 2] = ["/api/v1/store/backup", "/api/v1/privacy/erase"];
+/// These wait on purpose: for all that is stored to be written, for all about somebody to be gone, and for the compiler.
+const SLOW_PATHS: [&str; 3] = ["/api/v1/store/backup", "/api/v1/privacy/erase", "/api/v1/plugins/"];
 /// How long a stop may take in all before the process ends regardless.
 const STOP_MAX: Duration = Duration::from_secs(25);
 

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use async_trait::async_trait;
-use stepwell_api::{Granted, PluginDirectory, PluginView, Unloading};
+use stepwell_api::{Granted, Loading, PluginDirectory, PluginView, Unloading, Uploaded};
 use stepwell_core::manifest::Asks;
 use stepwell_core::{Digest, PluginName};
 use stepwell_engine::{Clock, Handle};
 use stepwell_runtime::{
     Arrival, ComponentSource, FolderPorts, Grants, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins, Rules, Runtime,
-    UnloadError,
+    UnloadError, Upload, UploadError,
 };
 use stepwell_store::Store;
 use tokio::sync::Mutex;
@@ -22,6 +22,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::sweep::Sweeper;
+
+/// What one takes the other is given.
+const _: () = assert!(stepwell_api::limits::COMPONENT_BYTES_MAX == stepwell_runtime::limits::COMPONENT_BYTES_MAX);
 
 /// Components out of the store, for runs that began on them.
 pub(crate) struct FromStore(pub(crate) Arc<dyn Store>);
@@ -127,6 +130,11 @@ impl PluginSink for IntoService {
         Ok(succeeded)
     }
 
+    fn would_refuse(&self, arrival: &Arrival<'_>) -> Option<String> {
+        let checked = self.handle.check_succession((arrival.name, arrival.manifest), arrival.leaving);
+        checked.err().map(|error| error.to_string())
+    }
+
     async fn gone(&self, name: &PluginName, why: &str) {
         match self.handle.retire(name).await {
             Ok(()) => warn!(plugin = %name, why, "out of service"),
@@ -165,6 +173,15 @@ impl PluginDirectory for Directory {
             UnloadError::NotLoaded(_) => Unloading::NotLoaded,
             UnloadError::FileThere(_) => Unloading::FileThere(error.to_string()),
             UnloadError::Stopping => Unloading::Stopping,
+        })
+    }
+
+    async fn load(&self, name: &PluginName, upload: Uploaded) -> Result<(), Loading> {
+        let upload = Upload { bytes: upload.component, signature: upload.signature };
+        self.plugins.upload(name.clone(), upload).await.map_err(|error| match error {
+            UploadError::Refused(reason) => Loading::Refused(reason),
+            UploadError::Unwritable(_) => Loading::Unwritable(error.to_string()),
+            UploadError::Stopping => Loading::Stopping,
         })
     }
 

@@ -28,8 +28,8 @@ use state::App;
 pub use door::{Auth, Demand, SessionKey};
 pub use pages::{Layout, NavEntry};
 pub use ports::{
-    Backups, Granted, PluginDirectory, PluginState, PluginView, RejectionCount, RejectionLog, RejectionView, Sample,
-    Samples, Unloading,
+    Backups, Granted, Loading, PluginDirectory, PluginState, PluginView, RejectionCount, RejectionLog, RejectionView, Sample,
+    Samples, Unloading, Uploaded,
 };
 pub use redact::{MASK, Redactions};
 pub use state::ApiState;

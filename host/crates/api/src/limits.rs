@@ -4,6 +4,10 @@ use std::time::Duration;
 
 /// A request's body: 5,000 events of 3 kB, or a dozen of the largest.
 pub const BODY_BYTES_MAX: usize = 16 << 20;
+/// A component that is sent here, one at a time: as much as the runtime takes, 32 MiB.
+pub const COMPONENT_BYTES_MAX: usize = 32 << 20;
+/// Its signature as text: 88 characters are base64 of 64 bytes.
+pub const SIGNATURE_CHARS_MAX: usize = 128;
 /// Events in one request.
 pub const EVENTS_MAX: usize = 5_000;
 /// Events of one request that are on their way to disk at once: they share a sync.

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::fs::File;
 
 use async_trait::async_trait;
+use axum::body::Bytes;
 use serde::Serialize;
 use stepwell_core::{Digest, EventId, Json, PluginName, Timestamp};
 
@@ -17,8 +18,30 @@ pub trait PluginDirectory: Debug + Send + Sync + 'static {
     /// Takes a plugin out of service whose file is gone.
     async fn unload(&self, name: &PluginName) -> Result<(), Unloading>;
 
+    /// Puts a component into the folder, durably, and into service. Refuses what the folder would refuse.
+    async fn load(&self, name: &PluginName, upload: Uploaded) -> Result<(), Loading>;
+
     /// Every file that is, or was, in the folder.
     fn plugins(&self) -> Vec<PluginView>;
+}
+
+/// A component as it was sent here.
+#[derive(Clone, Debug)]
+pub struct Uploaded {
+    pub component: Bytes,
+    /// What is to lie beside it.
+    pub signature: Option<Bytes>,
+}
+
+/// Why a plugin that was sent here is not in service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loading {
+    /// In the words of whoever reads the folder. The folder is as it was.
+    Refused(String),
+    /// The folder does not take it, or cannot be read. In words.
+    Unwritable(String),
+    /// The host is stopping.
+    Stopping,
 }
 
 /// Why a plugin was not taken out of service.

@@ -61,6 +61,8 @@ pub(crate) struct Inner {
     pub(crate) ingests: Semaphore,
     /// The place for the one backup that is under way, until its last byte has left.
     pub(crate) backup: Arc<Semaphore>,
+    /// The place for the one component that is on its way in.
+    pub(crate) upload: Semaphore,
     /// What each route needs.
     pub(crate) table: Table,
     /// Requests so far, for their ids.
@@ -72,7 +74,8 @@ impl App {
         let layout = state.layout();
         let ingests = Semaphore::new(INGESTS_AT_ONCE);
         let backup = Arc::new(Semaphore::new(1));
-        Self(Arc::new(Inner { state, layout, ingests, backup, table, requests: AtomicU64::new(0) }))
+        let upload = Semaphore::new(1);
+        Self(Arc::new(Inner { state, layout, ingests, backup, upload, table, requests: AtomicU64::new(0) }))
     }
 
     pub(crate) fn now(&self) -> Timestamp {

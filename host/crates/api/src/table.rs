@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::Router;
 use axum::extract::MatchedPath;
 use axum::handler::Handler;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use http::{Extensions, Method};
 use stepwell_access::Scope;
 
@@ -53,18 +53,22 @@ impl Routes {
     }
 
     pub(crate) fn get<H: Handler<T, App>, T: 'static>(self, path: &str, needs: Needs, handler: H) -> Self {
-        self.put(&Method::GET, path, needs, get(handler))
+        self.route(&Method::GET, path, needs, get(handler))
     }
 
     pub(crate) fn post<H: Handler<T, App>, T: 'static>(self, path: &str, needs: Needs, handler: H) -> Self {
-        self.put(&Method::POST, path, needs, post(handler))
+        self.route(&Method::POST, path, needs, post(handler))
+    }
+
+    pub(crate) fn put<H: Handler<T, App>, T: 'static>(self, path: &str, needs: Needs, handler: H) -> Self {
+        self.route(&Method::PUT, path, needs, put(handler))
     }
 
     pub(crate) fn delete<H: Handler<T, App>, T: 'static>(self, path: &str, needs: Needs, handler: H) -> Self {
-        self.put(&Method::DELETE, path, needs, delete(handler))
+        self.route(&Method::DELETE, path, needs, delete(handler))
     }
 
-    fn put(mut self, method: &Method, path: &str, needs: Needs, handler: MethodRouter<App>) -> Self {
+    fn route(mut self, method: &Method, path: &str, needs: Needs, handler: MethodRouter<App>) -> Self {
         self.table.0.insert((path.to_owned(), method.to_string()), needs);
         Self { router: self.router.route(path, handler), table: self.table }
     }

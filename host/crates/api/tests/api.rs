@@ -444,6 +444,28 @@ async fn workflows_plugins_and_rejections_are_listed() {
         assert_eq!(host.send(request(http::Method::DELETE, &path, "")).await.status, expected, "{name}");
     }
 
+    let one_byte_more = "x".repeat(limits::COMPONENT_BYTES_MAX + 1);
+    let sent: [(&str, &str, &str, u16, &str); 7] = [
+        ("welcome-email", "component", "", 200, "welcome-email"),
+        ("other", "component", "", 422, "plugin_refused 9 bytes, None"),
+        ("other", "component", "c2lnbmF0dXJl", 422, r#"plugin_refused 9 bytes, Some(b"c2lnbmF0dXJl")"#),
+        ("other", "component", &"c".repeat(129), 400, "signature_invalid"),
+        ("other", &one_byte_more, "", 413, "body_too_large"),
+        ("full", "", "", 409, "plugin_not_put the disk is full"),
+        ("Not%20A%20Name", "", "", 400, "plugin_name_invalid"),
+    ];
+    for (name, body, signature, status, told) in sent {
+        let mut put = request(http::Method::PUT, &format!("/api/v1/plugins/{name}"), body);
+        if !signature.is_empty() {
+            put.headers_mut().insert("stepwell-signature", signature.parse().unwrap());
+        }
+        let answer = host.send(put).await;
+        let json = answer.json();
+        let text = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
+        let said = format!("{} {}{}", text("code"), text("detail"), text("name"));
+        assert!(answer.status == status && said.trim().starts_with(told), "{name}: {} {said}", answer.status);
+    }
+
     let rejections = host.get("/api/v1/webhooks/rejections?limit=2").await.json();
     assert_eq!(
         (rejections["items"].as_array().unwrap().len(), &rejections["items"][0]["reason"]),

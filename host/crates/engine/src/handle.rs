@@ -221,21 +221,8 @@ impl Handle {
         leaving: &BTreeSet<PluginName>,
     ) -> Result<Vec<PluginName>, RegisterError> {
         let _one_at_a_time = self.registering.lock().await;
-        for workflow in &manifest.workflows {
-            let keys = workflow.unperformed();
-            if !keys.is_empty() {
-                return Err(RegisterError::NotPerformed { workflow: workflow.id.clone(), keys });
-            }
-        }
         let registry = self.registry();
-        let mut goes = BTreeMap::new();
-        for Declared { plugin, workflow } in registry.claims(&name, &manifest) {
-            if !leaving.contains(&plugin.name) {
-                let (workflow, plugin) = (workflow.id.clone(), plugin.name.clone());
-                return Err(RegisterError::WorkflowTaken { workflow, plugin });
-            }
-            goes.insert(plugin.name.clone(), Plugin { active: false, ..plugin.clone() });
-        }
+        let goes = who_goes(&registry, (&name, &manifest), leaving)?;
         if goes.is_empty() && registry.plugin(&name).is_some_and(|known| known.active && known.component == digest) {
             return Ok(Vec::new());
         }
@@ -244,6 +231,15 @@ impl Handle {
         let gone = goes.keys().cloned().collect();
         self.put(goes.into_values().chain([comes]).collect()).await?;
         Ok(gone)
+    }
+
+    /// Why [`Handle::succeed`] would refuse this plugin now.
+    pub fn check_succession(
+        &self,
+        (name, manifest): (&PluginName, &Manifest),
+        leaving: &BTreeSet<PluginName>,
+    ) -> Result<(), RegisterError> {
+        who_goes(&self.registry(), (name, manifest), leaving).map(drop)
     }
 
     /// Takes a plugin out of service: it starts no new runs, those it has go on.
@@ -299,6 +295,29 @@ impl Handle {
             }
         }
     }
+}
+
+/// Those of the leaving plugins whose workflows this one declares, retired. Refuses one that declares others'.
+fn who_goes(
+    registry: &Registry,
+    (name, manifest): (&PluginName, &Manifest),
+    leaving: &BTreeSet<PluginName>,
+) -> Result<BTreeMap<PluginName, Plugin>, RegisterError> {
+    for workflow in &manifest.workflows {
+        let keys = workflow.unperformed();
+        if !keys.is_empty() {
+            return Err(RegisterError::NotPerformed { workflow: workflow.id.clone(), keys });
+        }
+    }
+    let mut goes = BTreeMap::new();
+    for Declared { plugin, workflow } in registry.claims(name, manifest) {
+        if !leaving.contains(&plugin.name) {
+            let (workflow, plugin) = (workflow.id.clone(), plugin.name.clone());
+            return Err(RegisterError::WorkflowTaken { workflow, plugin });
+        }
+        goes.insert(plugin.name.clone(), Plugin { active: false, ..plugin.clone() });
+    }
+    Ok(goes)
 }
 
 fn no_room() -> Unavailable {

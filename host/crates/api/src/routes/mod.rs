@@ -38,6 +38,7 @@ pub(crate) fn api() -> Routes {
         .get("/api/v1/workflows/{id}", READ, workflows::one)
         .get("/api/v1/plugins", READ, plugins::list)
         .get("/api/v1/plugins/{name}", READ, plugins::one)
+        .put("/api/v1/plugins/{name}", ADMIN, plugins::load)
         .delete("/api/v1/plugins/{name}", OPERATE, plugins::unload)
         .get("/api/v1/webhooks/rejections", READ, plugins::rejections)
         .get("/api/v1/stats", READ, probes::stats)

@@ -89,6 +89,14 @@ impl PluginDirectory for Folder {
         }
     }
 
+    async fn load(&self, name: &stepwell_core::PluginName, upload: Uploaded) -> Result<(), Loading> {
+        match name.as_str() {
+            "welcome-email" => Ok(()),
+            "full" => Err(Loading::Unwritable("the disk is full".to_owned())),
+            _ => Err(Loading::Refused(format!("{} bytes, {:?}", upload.component.len(), upload.signature))),
+        }
+    }
+
     fn plugins(&self) -> Vec<PluginView> {
         self.0.clone()
     }

@@ -121,6 +121,9 @@ impl PluginFolder {
                 // Whoever asked may be gone.
                 let _ = reply.send(self.unload(&name).await);
             }
+            Ask::Upload { name, upload, reply } => {
+                let _ = reply.send(self.upload(&name, upload).await);
+            }
         }
     }
 

@@ -10,6 +10,7 @@ mod rules;
 mod scan;
 mod status;
 mod trust;
+mod upload;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -22,6 +23,7 @@ use stepwell_core::{Digest, Manifest, PluginName};
 pub use folder::{FolderPorts, PluginFolder};
 pub use rules::{Rules, Writers};
 pub use status::{PluginState, PluginStatus, Plugins, UnloadError};
+pub use upload::{Upload, UploadError};
 pub use trust::{NotAKey, PublicKey, SigningKey, Trust, Untrusted};
 
 /// Who is told of plugins.
@@ -30,6 +32,9 @@ pub trait PluginSink: Debug + Send + Sync + 'static {
     /// A component that is checked, compiled and described: to be kept and put into service. Answers who of those
     /// that leave went in the same moment, since it has their workflows. The error is why it is refused, for a person.
     async fn arrived(&self, arrival: Arrival<'_>) -> Result<Vec<PluginName>, String>;
+
+    /// Why this one, of which nothing but its bytes is known, would be refused now.
+    fn would_refuse(&self, arrival: &Arrival<'_>) -> Option<String>;
 
     /// The plugin goes out of service: it starts no new runs. `why` is for a person.
     async fn gone(&self, name: &PluginName, why: &str);
@@ -74,3 +79,5 @@ pub enum FolderError {
 mod succession_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upload_tests;

@@ -87,7 +87,7 @@ impl Print {
 }
 
 /// The name of the file with a component's signature.
-fn signature_file(file: &str) -> String {
+pub(super) fn signature_file(file: &str) -> String {
     format!("{file}.sig")
 }
 
@@ -100,6 +100,10 @@ impl Folder {
         }
         let identity = Identity { device: stat.st_dev, inode: stat.st_ino };
         Ok(Self { fd, path: path.to_owned(), writers, identity })
+    }
+
+    pub(super) const fn fd(&self) -> &OwnedFd {
+        &self.fd
     }
 
     /// The components in the folder, by their file names. Hidden files are somebody's unfinished ones.

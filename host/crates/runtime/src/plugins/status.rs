@@ -8,6 +8,7 @@ use serde::Serialize;
 use stepwell_core::{Digest, PluginName, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::{Upload, UploadError};
 use crate::limits::FOLDER_ASKS_MAX;
 
 /// One file of the plugins folder.
@@ -55,6 +56,7 @@ pub enum UnloadError {
 #[derive(Debug)]
 pub(super) enum Ask {
     Unload { name: PluginName, reply: oneshot::Sender<Result<(), UnloadError>> },
+    Upload { name: PluginName, upload: Upload, reply: oneshot::Sender<Result<(), UploadError>> },
 }
 
 /// A view of the plugins folder. Cheap to clone.
@@ -96,6 +98,13 @@ impl Plugins {
         answer.await.unwrap_or(Err(UnloadError::Stopping))
     }
 
+    /// Puts a component into the folder and into service, unless it would be refused there.
+    pub async fn upload(&self, name: PluginName, upload: Upload) -> Result<(), UploadError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.asks.send(Ask::Upload { name, upload, reply }).await.map_err(|_| UploadError::Stopping)?;
+        answer.await.unwrap_or(Err(UploadError::Stopping))
+    }
+
     fn files(&self) -> MutexGuard<'_, BTreeMap<String, PluginStatus>> {
         self.0.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -108,6 +117,10 @@ impl Plugins {
     /// The plugin of this name.
     pub fn get(&self, name: &str) -> Option<PluginStatus> {
         self.files().values().find(|status| status.name == name).cloned()
+    }
+
+    pub(super) fn of_file(&self, file: &str) -> Option<PluginStatus> {
+        self.files().get(file).cloned()
     }
 
     /// Returns once every file that was there at the start is in service or has failed.

@@ -40,6 +40,11 @@ impl PluginSink for Told {
         Ok(other.into_iter().collect())
     }
 
+    fn would_refuse(&self, arrival: &Arrival<'_>) -> Option<String> {
+        let name = arrival.name.as_str();
+        (name == "unwanted").then(|| "nobody wants it".to_owned())
+    }
+
     async fn gone(&self, name: &PluginName, _: &str) {
         if let Some(owner) = &self.owner {
             owner.lock().unwrap().take_if(|owner| owner == name);
@@ -67,13 +72,13 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    fn new(former: &[&str]) -> Self {
+    pub(super) fn new(former: &[&str]) -> Self {
         let former: Vec<_> = former.iter().map(|name| (*name, Digest::of(name.as_bytes()))).collect();
         Self::with(tempfile::tempdir().unwrap(), &former, Rules::default())
     }
 
     /// A host over this directory, in which an earlier one may have worked.
-    fn with(dir: TempDir, former: &[(&str, Digest)], rules: Rules) -> Self {
+    pub(super) fn with(dir: TempDir, former: &[(&str, Digest)], rules: Rules) -> Self {
         let former = former.iter().map(|(name, digest)| (name.parse().unwrap(), *digest)).collect();
         Self::telling(dir, Told { former, ..Told::default() }, rules)
     }
@@ -239,11 +244,11 @@ async fn a_start_does_not_wait_for_ever_for_a_file_that_is_never_whole() {
     assert!(bench.is_scanned());
 }
 
-fn key(n: u8) -> SigningKey {
+pub(super) fn key(n: u8) -> SigningKey {
     SigningKey::of_seed([n; 32]).unwrap()
 }
 
-fn signed_rules(keys: &[u8]) -> Rules {
+pub(super) fn signed_rules(keys: &[u8]) -> Rules {
     let keys = keys.iter().map(|n| (format!("key-{n}"), key(*n).public().unwrap())).collect();
     Rules { trust: Trust { require_signature: true, keys, ..Trust::default() }, ..Rules::default() }
 }

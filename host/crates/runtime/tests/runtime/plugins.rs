@@ -45,6 +45,11 @@ impl PluginSink for Record {
         Ok(others)
     }
 
+    fn would_refuse(&self, arrival: &Arrival<'_>) -> Option<String> {
+        let name = arrival.name.as_str();
+        (name == "unwanted").then(|| "nobody wants it".to_owned())
+    }
+
     async fn gone(&self, name: &PluginName, _: &str) {
         self.claimed.lock().unwrap().retain(|(_, by)| by != name);
         self.told.lock().unwrap().push(format!("{name} gone"));

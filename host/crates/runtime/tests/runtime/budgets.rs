@@ -1,6 +1,6 @@
 //! Bounds: what a guest uses too much of ends that run alone, by the bound's name.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use stepwell_engine::executor::Exit;
@@ -33,23 +33,21 @@ async fn each_bound_is_named() {
 async fn ten_spinning_guests_do_not_keep_another_from_finishing() {
     let bench = Bench::with(Grants::default(), |settings| {
         settings.activations_max = 16;
-        settings.cpu_max = Duration::from_millis(500);
+        // None of them ends: whoever finishes has had turns beside all ten.
+        settings.cpu_max = Duration::from_secs(24 * 3600);
         settings.threads = 2;
     });
     let spinning = bench.play("spins", json!({})).await;
     let spins = futures::future::join_all((0..10).map(|_| spinning.activate(&bench.runtime)));
     let others = async {
-        let mut slowest = Duration::ZERO;
         for _ in 0..3 {
-            let begun = Instant::now();
             assert_eq!(bench.play("three_steps", json!({})).await.to_end(&bench.runtime).await.output(), json!(6));
-            slowest = slowest.max(begun.elapsed());
         }
-        slowest
     };
-    let (exits, slowest) = futures::join!(spins, others);
-    assert!(exits.iter().all(|exit| matches!(exit, Exit::Exceeded { .. })), "{exits:?}");
-    assert!(slowest < Duration::from_secs(8), "{slowest:?}");
+    futures::pin_mut!(spins, others);
+    if let futures::future::Either::Left((exits, _)) = futures::future::select(spins, others).await {
+        panic!("they ended before the others: {exits:?}");
+    }
 }
 
 #[tokio::test]

@@ -250,7 +250,7 @@ pub(crate) struct EventsSend {
     /// Your own id: sent again, it starts nothing
     #[arg(long)]
     pub(crate) id: Option<String>,
-    /// Whom it is about, such as Clerk's id of the user: kept encrypted for that person
+    /// Whom it is about, such as Clerk's id of the user: kept encrypted for that person. A sample's own unless told
     #[arg(long, value_name = "ID")]
     pub(crate) subject: Option<String>,
     /// Wait until the runs have ended or are parked

@@ -47,7 +47,11 @@ async fn send_event(send: &EventsSend) -> Result<(), Failure> {
     let Some(name) = send.name.as_deref().or(sample) else {
         return Err(Failure::Usage(anyhow!("which sample? There are: {}", known_samples())));
     };
-    let event = Posted { name, data: data(send, name)?, id: send.id.as_deref(), subject: send.subject.as_deref() };
+    let data = data(send, name)?;
+    // A sample is about whom it would be about had Clerk sent it.
+    let of_sample = || samples::subject(sample.unwrap_or(name), data.get());
+    let subject = send.subject.clone().or_else(|| send.sample.as_ref().and_then(|_| of_sample()));
+    let event = Posted { name, id: send.id.as_deref(), subject: subject.as_deref(), data };
     let answer = client.post("/api/v1/events", Some(&event)).await?;
     let sent = answer.pointer("/items/0").unwrap_or(&answer);
     let id = cell(sent.get("id"));

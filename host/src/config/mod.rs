@@ -105,6 +105,9 @@ pub(crate) struct Source {
     /// Put before the sender's type: `clerk/` makes `clerk/user.created`. The source's name and `/` if none.
     #[serde(default)]
     pub(crate) prefix: Option<String>,
+    /// Where in its data an event says whom it is about: `/customer/id`. Not of `clerk`, whose events say it.
+    #[serde(default)]
+    pub(crate) subject: Option<String>,
     pub(crate) secrets: Vec<SecretEntry>,
 }
 

@@ -71,7 +71,8 @@ pub(crate) fn samples() -> Samples {
         let envelope = Json::parse(sample.envelope().to_owned()).ok()?;
         Some(Sample { name: name.to_owned(), envelope, data: Json::parse(sample.data().to_owned()).ok()? })
     };
-    Samples::new(ingress_samples::names().filter_map(sample).collect())
+    let subject_of = |name: &str, data: &Json| ingress_samples::subject(name, data.as_str());
+    Samples::new(ingress_samples::names().filter_map(sample).collect(), subject_of)
 }
 
 /// What the dashboard masks: what Clerk sends, under the prefix of every source, since Clerk's deliveries

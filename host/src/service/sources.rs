@@ -38,6 +38,7 @@ pub(crate) fn with_secret(secret: SecretString) -> Source {
         name: CLERK.to_owned(),
         kind: Kind::Clerk,
         prefix: "clerk/".to_owned(),
+        subject: None,
         secrets: vec![Secret { secret, expires: None }],
     }
 }
@@ -52,6 +53,7 @@ fn one(name: &str, source: &config::Source) -> Result<Source> {
         name: name.to_owned(),
         kind,
         prefix: source.prefix.clone().unwrap_or_else(|| format!("{name}/")),
+        subject: source.subject.clone(),
         secrets: source.secrets.iter().map(secret).collect::<Result<_>>()?,
     })
 }

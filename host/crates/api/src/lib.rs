@@ -29,7 +29,7 @@ pub use door::{Auth, Demand, SessionKey};
 pub use pages::{Layout, NavEntry};
 pub use ports::{
     Backups, Granted, Loading, PluginDirectory, PluginState, PluginView, RejectionCount, RejectionLog, RejectionView, Sample,
-    Samples, Unloading, Uploaded,
+    Samples, SubjectOf, Unloading, Uploaded,
 };
 pub use redact::{MASK, Redactions};
 pub use state::ApiState;

@@ -143,7 +143,13 @@ pub struct RejectionCount {
 
 /// Events to try things out with.
 #[derive(Clone, Debug, Default)]
-pub struct Samples(Vec<Sample>);
+pub struct Samples {
+    samples: Vec<Sample>,
+    subject_of: Option<SubjectOf>,
+}
+
+/// Whom an event of this name with this data would be about, had the sender of the samples sent it.
+pub type SubjectOf = fn(&str, &Json) -> Option<String>;
 
 /// One of them.
 #[derive(Clone, Debug)]
@@ -158,17 +164,22 @@ pub struct Sample {
 
 impl Samples {
     /// These samples, in this order.
-    pub const fn new(samples: Vec<Sample>) -> Self {
-        Self(samples)
+    pub const fn new(samples: Vec<Sample>, subject_of: SubjectOf) -> Self {
+        Self { samples, subject_of: Some(subject_of) }
+    }
+
+    /// Whom such an event is about.
+    pub fn subject_of(&self, name: &str, data: &Json) -> Option<String> {
+        self.subject_of?(name, data)
     }
 
     /// The samples in their order.
     pub fn iter(&self) -> impl Iterator<Item = &Sample> {
-        self.0.iter()
+        self.samples.iter()
     }
 
     /// The first sample of this event name.
     pub fn named(&self, name: &str) -> Option<&Sample> {
-        self.0.iter().find(|sample| sample.name == name)
+        self.samples.iter().find(|sample| sample.name == name)
     }
 }

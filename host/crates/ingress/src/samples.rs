@@ -7,6 +7,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::subject;
+
 /// One sample: a whole envelope as Clerk sends it.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
@@ -44,6 +46,13 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// The sample of this event.
 pub fn get(name: &str) -> Option<Sample> {
     SAMPLES.iter().copied().find(|sample| sample.name == name)
+}
+
+/// Whom an event of Clerk's would be about, were it delivered: what the intake finds in such data. None for what is
+/// about nobody, and for names that are not Clerk's.
+pub fn subject(event: &str, data: &str) -> Option<String> {
+    let event_type = event.strip_prefix("clerk/")?;
+    subject::of_clerk(event_type, serde_json::from_str(data).ok()?)
 }
 
 /// What of an event's data is hidden from people unless they ask: it lets whoever reads it in.

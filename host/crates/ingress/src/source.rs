@@ -51,6 +51,8 @@ pub struct Source {
     pub kind: Kind,
     /// What is put before `type` to make an event's name: `clerk/`. May be empty.
     pub prefix: String,
+    /// Where in its data an event says whom it is about, as a JSON pointer. Clerk's say it themselves.
+    pub subject: Option<String>,
     /// 1 to 8. A delivery that is signed with any of them is taken.
     pub secrets: Vec<Secret>,
 }
@@ -75,6 +77,10 @@ pub enum ConfigError {
     Prefix { name: String, reason: BadPattern },
     #[error("source {0}: names under stepwell/ are the host's own: choose another prefix")]
     PrefixReserved(String),
+    #[error("source {name}: subject: {pointer:?} is no JSON pointer, such as \"/customer/id\"")]
+    Subject { name: String, pointer: String },
+    #[error("source {0}: subject: events of Clerk say themselves whom they are about: leave it out")]
+    SubjectOfClerk(String),
     #[error("source {0} has no secret: nothing could be verified")]
     NoSecret(String),
     #[error("source {name} has {found} secrets, the limit SECRETS_MAX is {SECRETS_MAX}")]
@@ -89,20 +95,22 @@ pub(crate) struct Ready {
     pub(crate) name: String,
     pub(crate) kind: Kind,
     pub(crate) prefix: String,
+    pub(crate) subject: Option<String>,
     pub(crate) keys: Keys,
 }
 
 impl Ready {
     pub(crate) fn new(source: Source) -> Result<Self, ConfigError> {
-        let Source { name, kind, prefix, secrets } = source;
+        let Source { name, kind, prefix, subject, secrets } = source;
         check_name(&name)?;
         check_prefix(&name, &prefix)?;
+        check_subject(&name, kind, subject.as_deref())?;
         check_secrets(&name, secrets.len())?;
         let keys = match Keys::new(&secrets) {
             Ok(keys) => keys,
             Err(BadSecret(number)) => return Err(ConfigError::Secret { name, number }),
         };
-        Ok(Self { name, kind, prefix, keys })
+        Ok(Self { name, kind, prefix, subject, keys })
     }
 }
 
@@ -126,6 +134,19 @@ fn check_prefix(name: &str, prefix: &str) -> Result<(), ConfigError> {
         return Err(ConfigError::PrefixReserved(name.to_owned()));
     }
     check_event_name(prefix).map_err(|reason| ConfigError::Prefix { name: name.to_owned(), reason })
+}
+
+fn check_subject(name: &str, kind: Kind, subject: Option<&str>) -> Result<(), ConfigError> {
+    let Some(pointer) = subject else { return Ok(()) };
+    if kind == Kind::Clerk {
+        return Err(ConfigError::SubjectOfClerk(name.to_owned()));
+    }
+    // RFC 6901: a tilde is part of ~0 or ~1.
+    let is_escaped = |tail: &str| tail.starts_with(['0', '1']);
+    if pointer.starts_with('/') && pointer.split('~').skip(1).all(is_escaped) {
+        return Ok(());
+    }
+    Err(ConfigError::Subject { name: name.to_owned(), pointer: pointer.to_owned() })
 }
 
 fn check_secrets(name: &str, found: usize) -> Result<(), ConfigError> {

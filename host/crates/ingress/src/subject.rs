@@ -1,6 +1,7 @@
 //! Whom a delivery is about: the person whose data it carries, by Clerk's own id. Must not judge what it does not know.
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use stepwell_core::limits::SUBJECT_BYTES_MAX;
 
@@ -47,6 +48,17 @@ pub(crate) fn of_clerk(event_type: &str, data: &RawValue) -> Option<String> {
         .or_else(|| text(data.created_by))
 }
 
+/// What stands in the data at this JSON pointer: a text, or a whole number as text.
+pub(crate) fn at(pointer: &str, data: &RawValue) -> Option<String> {
+    let data: Value = serde_json::from_str(data.get()).ok()?;
+    let found = match data.pointer(pointer)? {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
+        _ => return None,
+    };
+    (1..=SUBJECT_BYTES_MAX).contains(&found.len()).then_some(found)
+}
+
 fn part(raw: Option<&RawValue>) -> Option<Data<'_>> {
     serde_json::from_str(raw?.get()).ok()
 }
@@ -79,6 +91,25 @@ mod tests {
                 _ => Some(USER),
             };
             assert_eq!(of_clerk(event_type, data).as_deref(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_pointed_at_is_the_subject_where_it_is_a_text_or_a_whole_number() {
+        let data = r#"{"customer":{"id":"cus_1","number":7,"half":0.5},"to":["a@b.c"],"a/b":{"c~d":"x"},"empty":""}"#;
+        let data: &RawValue = serde_json::from_str(data).unwrap();
+        for (pointer, expected) in [
+            ("/customer/id", Some("cus_1")),
+            ("/customer/number", Some("7")),
+            ("/to/0", Some("a@b.c")),
+            ("/a~1b/c~0d", Some("x")),
+            ("/customer/half", None),
+            ("/customer", None),
+            ("/empty", None),
+            ("/to/1", None),
+            ("/nobody", None),
+        ] {
+            assert_eq!(at(pointer, data).as_deref(), expected, "{pointer}");
         }
     }
 

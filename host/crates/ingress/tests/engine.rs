@@ -45,6 +45,7 @@ impl Host {
             name: "clerk".to_owned(),
             kind: Kind::Clerk,
             prefix: "clerk/".to_owned(),
+            subject: None,
             secrets: vec![Secret { secret: SECRET.into(), expires: None }],
         };
         let state = State::new(handle.clone(), Arc::new(SimulatedClock::at(NOW)), [source]).unwrap();

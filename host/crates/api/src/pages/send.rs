@@ -91,7 +91,9 @@ pub(super) async fn send(
 
 async fn send_draft(app: &App, name: &str, data: Json) -> Result<Redirect, Problem> {
     app.handle.accepting()?;
-    let taken = take_in(app, Fields::draft(name.to_owned(), data)).await?;
+    let subject = app.samples.subject_of(name, &data);
+    let draft = stepwell_engine::Draft { subject, ..Fields::draft(name.to_owned(), data) };
+    let taken = take_in(app, draft).await?;
     let flash = if taken.duplicate { Flash::Duplicate } else { Flash::Sent };
     Ok(Redirect::to(&format!("/events/{}?flash={}", taken.id, flash.code())))
 }

@@ -56,6 +56,11 @@ fn names_and_prefixes_have_rules() {
     }
     assert_eq!(named("api"), r#"source name "api" is the host's own"#);
     let prefixed = |prefix: &str| refusal(vec![source("clerk", Kind::Clerk, prefix)]);
+    let about = |kind, pointer: &str| refusal(vec![Source { subject: Some(pointer.to_owned()), ..source("a", kind, "a/") }]);
+    for pointer in ["", "customer", "/a~", "/a~2"] {
+        assert!(about(Kind::Svix, pointer).starts_with("source a: subject: "), "{pointer}");
+    }
+    assert!(about(Kind::Clerk, "/id").contains("say themselves whom they are about"));
     assert!(prefixed("a b").starts_with("source clerk: prefix: "));
     assert!(prefixed("stepwell/").starts_with("source clerk: names under stepwell/ are the host's own"));
     let twice = vec![source("clerk", Kind::Clerk, "a/"), source("clerk", Kind::Svix, "b/")];

@@ -5,6 +5,7 @@ use stepwell_core::{Digest, Timestamp};
 use stepwell_engine::Draft;
 
 use super::support::*;
+use crate::source::{Kind, Source};
 
 async fn draft(path: &str, body: &str) -> Draft {
     let bench = Bench::new();
@@ -40,6 +41,17 @@ async fn clerk_envelope_becomes_an_event() {
             "received_at": NOW_S * 1_000,
         }})
     );
+}
+
+#[tokio::test]
+async fn a_source_says_where_its_events_say_whom_they_are_about() {
+    for (pointer, expected) in [(Some("/customer/id"), Some("cus_1")), (Some("/customer"), None), (None, None)] {
+        let billing = source("billing", Kind::Svix, "billing/");
+        let bench = Bench::of(vec![Source { subject: pointer.map(str::to_owned), ..billing }]);
+        let body = r#"{"type": "invoice.paid", "data": {"customer": {"id": "cus_1"}}}"#;
+        let answer = bench.send(Delivery::with_body(body).to("/webhooks/billing").request()).await;
+        assert_eq!((answer.status, bench.drafts().remove(0).subject.as_deref()), (202, expected), "{pointer:?}");
+    }
 }
 
 #[tokio::test]

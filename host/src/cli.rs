@@ -61,6 +61,9 @@ pub(crate) enum Verb {
     /// Give out or erase what is kept about a person
     #[command(subcommand)]
     Privacy(Privacy),
+    /// Replace secrets while the host runs
+    #[command(subcommand)]
+    Secrets(Secrets),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -69,6 +72,12 @@ pub(crate) enum Verb {
     /// Compile one component to order: the host starts this itself
     #[command(hide = true)]
     CompileWorker,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Secrets {
+    /// Have the running host read its secrets again; a new value that is none leaves the old one in force
+    Reload(Remote),
 }
 
 fn address(text: &str) -> Result<SocketAddr, &'static str> {

@@ -98,6 +98,11 @@ impl Client {
         self.send(request.json(&body)).await
     }
 
+    /// Has the secrets read again, by programs too.
+    pub(crate) async fn reload_secrets(&self) -> Result<Data, Failure> {
+        self.send(self.request(Method::POST, "/api/v1/secrets/reload").timeout(LOAD_MAX)).await
+    }
+
     /// Sends a component, which is answered once it was compiled.
     pub(crate) async fn load(&self, path: &str, component: Vec<u8>, signature: Option<String>) -> Result<Data, Failure> {
         let mut request = self.request(Method::PUT, path).timeout(LOAD_MAX).body(component);

@@ -52,6 +52,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Store(verb) => commands::store::run(verb).await,
         Verb::Tokens(verb) => commands::tokens::run(verb).await,
         Verb::Audit(verb) => commands::audit::run(verb).await,
+        Verb::Secrets(verb) => commands::secrets::run(verb).await,
         Verb::Config(verb) => Ok(commands::config::run(verb)?),
         Verb::Emulators(emulators) => Ok(commands::emulators::run(emulators).await?),
         // It needs no tokio.

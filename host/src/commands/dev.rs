@@ -118,6 +118,7 @@ async fn host(flags: &Dev, config: Config, dev_dir: &Path) -> Result<()> {
         config,
         grants,
         sources,
+        reloads: false,
         reenters: true,
         timers: Arc::new(SystemClock),
         more: if flags.live { no_more } else { outbox },

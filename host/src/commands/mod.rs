@@ -11,6 +11,7 @@ pub(crate) mod events;
 pub(crate) mod plugins;
 pub(crate) mod privacy;
 pub(crate) mod runs;
+pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod store;
 pub(crate) mod tokens;

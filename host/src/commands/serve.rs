@@ -36,6 +36,7 @@ pub(crate) async fn run(flags: Serve) -> Result<()> {
         grants,
         folder,
         sources,
+        reloads: true,
         reenters: false,
         timers,
         more: no_more,

@@ -127,6 +127,16 @@ pub(crate) enum SecretEntry {
     Expiring(Expiring),
 }
 
+impl SecretEntry {
+    /// Where the secret is.
+    pub(crate) fn reference(&self) -> &str {
+        match self {
+            Self::Plain(reference) => reference,
+            Self::Expiring(expiring) => &expiring.secret,
+        }
+    }
+}
+
 impl std::fmt::Debug for SecretEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("[redacted]")

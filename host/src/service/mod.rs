@@ -6,12 +6,13 @@ mod backups;
 mod descriptors;
 mod grants;
 mod plugins;
+mod secrets;
 mod signal;
 mod sources;
 mod sweep;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -36,8 +37,10 @@ use crate::config::Config;
 use crate::print::say;
 
 const SOURCES_WRONG: &str = "the configuration of webhook sources is wrong";
-/// These wait on purpose: for all that is stored to be written, for all about somebody to be gone, and for the compiler.
-const SLOW_PATHS: [&str; 3] = ["/api/v1/store/backup", "/api/v1/privacy/erase", "/api/v1/plugins/"];
+/// These wait on purpose: for all that is stored to be written, for all about somebody to be gone, for the compiler, and for
+/// programs that print secrets.
+const SLOW_PATHS: [&str; 4] =
+    ["/api/v1/store/backup", "/api/v1/privacy/erase", "/api/v1/plugins/", "/api/v1/secrets/reload"];
 /// How long a stop may take in all before the process ends regardless.
 const STOP_MAX: Duration = Duration::from_secs(25);
 
@@ -47,6 +50,8 @@ pub(crate) struct Plan {
     pub(crate) grants: Grants,
     pub(crate) folder: FolderSettings,
     pub(crate) sources: Vec<stepwell_ingress::Source>,
+    /// Whether SIGHUP reads the secrets again. Without, it ends the process, as whoever hangs up a terminal expects.
+    pub(crate) reloads: bool,
     /// Whether workflows are begun anew after each step.
     pub(crate) reenters: bool,
     /// The clock that timers are judged by.
@@ -97,12 +102,15 @@ pub(crate) struct Service {
     drains: [stepwell_http::Handle; 2],
     tokens: Arc<Tokens>,
     audit: Arc<Audit>,
+    secrets: Arc<secrets::Replaceable>,
+    reload: Option<tokio::signal::unix::Signal>,
 }
 
 impl Service {
     /// Opens everything; events are taken in once the folder has been read.
     pub(crate) async fn start(plan: Plan) -> Result<Self> {
         descriptors::raise();
+        let reload = plan.reloads.then(signal::reload_signal).flatten();
         let host = &plan.config.host;
         let admin_hosts = admin::allowed_hosts(&plan.config)?;
         let (intake, admin) = listen(&plan.config).await?;
@@ -129,8 +137,15 @@ impl Service {
             erase: plan.config.privacy.erase_on(),
         };
         let (engine, handle) = Engine::start(ports, settings).await.context("the engine cannot start")?;
-        let ingress =
-            stepwell_ingress::State::new(handle.clone(), Arc::new(SystemClock), plan.sources).context(SOURCES_WRONG)?;
+        let sources = plan.sources.clone();
+        let ingress = stepwell_ingress::State::new(handle.clone(), Arc::new(SystemClock), sources);
+        let ingress = ingress.context(SOURCES_WRONG)?;
+        let secrets = Arc::new(secrets::Replaceable {
+            config: plan.config.clone(),
+            runtime: Arc::clone(&runtime),
+            ingress: ingress.clone(),
+            sources: Mutex::new(plan.sources),
+        });
         let folder = Folder::start(&plan.folder, &runtime, &store, &handle)?;
         let api = ApiState {
             store: Arc::clone(&store),
@@ -138,6 +153,7 @@ impl Service {
             plugins: folder.directory(),
             rejections: Arc::new(admin::Rejected(ingress.rejections())),
             backups: Arc::new(backups::Aside::new(sled, &host.data_dir)),
+            secrets: Arc::<secrets::Replaceable>::clone(&secrets),
             samples: admin::samples(),
             redactions,
             auth,
@@ -165,14 +181,18 @@ impl Service {
             drains,
             tokens,
             audit,
+            secrets,
+            reload,
         })
     }
 
     /// Serves until a signal asks to stop, or until nothing can be kept any more, which is an error.
-    pub(crate) async fn run(self) -> Result<()> {
+    pub(crate) async fn run(mut self) -> Result<()> {
+        let reloads = reload_at(self.reload.take(), &self.secrets);
         let broken = tokio::select! {
             () = signal::stop_signal() => None,
             reason = self.engine.broken() => Some(reason),
+            () = reloads => None,
         };
         match broken {
             None => {
@@ -210,6 +230,17 @@ impl Service {
         }
         info!("stopped");
     }
+}
+
+/// Reads the secrets again at each of these signals.
+async fn reload_at(signal: Option<tokio::signal::unix::Signal>, secrets: &Arc<secrets::Replaceable>) {
+    let Some(mut signal) = signal else { return std::future::pending().await };
+    while signal.recv().await.is_some() {
+        let secrets = Arc::clone(secrets);
+        // What became of them is in the log.
+        let _ = tokio::task::spawn_blocking(move || stepwell_api::Secrets::reload(&*secrets)).await;
+    }
+    std::future::pending().await
 }
 
 /// What waited to be written down together with more.

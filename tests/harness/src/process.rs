@@ -92,6 +92,11 @@ impl Process {
         self.signal(Signal::TERM)
     }
 
+    /// SIGHUP.
+    pub fn hang_up(&self) -> Result<()> {
+        self.signal(Signal::HUP)
+    }
+
     /// What Ctrl-C does.
     pub fn interrupt(&self) -> Result<()> {
         self.signal(Signal::INT)

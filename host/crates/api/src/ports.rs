@@ -102,6 +102,29 @@ pub trait Backups: Debug + Send + Sync + 'static {
     fn write(&self) -> Result<File, String>;
 }
 
+/// The secrets of grants and sources, which are replaced where they are kept.
+pub trait Secrets: Debug + Send + Sync + 'static {
+    /// Reads them all again. Blocks: a program may be asked for one.
+    fn reload(&self) -> Reloaded;
+}
+
+/// What became of the secrets that were read again. Never a value.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Reloaded {
+    /// The places of those that are other ones now, such as `grants.welcome-email.secrets.RESEND_API_KEY`.
+    pub replaced: Vec<String>,
+    /// Those whose new value cannot be had, or is none: the old one goes on.
+    pub kept: Vec<KeptSecret>,
+    pub unchanged: usize,
+}
+
+/// A secret that goes on as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeptSecret {
+    pub secret: String,
+    pub reason: String,
+}
+
 /// Deliveries that were refused at the intake.
 pub trait RejectionLog: Debug + Send + Sync + 'static {
     /// The latest ones, newest first.

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use crate::door::Auth;
 use crate::limits::INGESTS_AT_ONCE;
 use crate::pages::{Layout, NavEntry};
-use crate::ports::{Backups, PluginDirectory, RejectionLog, Samples};
+use crate::ports::{Backups, PluginDirectory, RejectionLog, Samples, Secrets};
 use crate::redact::Redactions;
 use crate::table::Table;
 
@@ -27,6 +27,7 @@ pub struct ApiState {
     pub plugins: Arc<dyn PluginDirectory>,
     pub rejections: Arc<dyn RejectionLog>,
     pub backups: Arc<dyn Backups>,
+    pub secrets: Arc<dyn Secrets>,
     pub samples: Samples,
     pub redactions: Redactions,
     pub auth: Auth,

@@ -466,6 +466,9 @@ async fn workflows_plugins_and_rejections_are_listed() {
         assert!(answer.status == status && said.trim().starts_with(told), "{name}: {} {said}", answer.status);
     }
 
+    let reloaded = host.send(request(http::Method::POST, "/api/v1/secrets/reload", "")).await.json();
+    assert_eq!((&reloaded["replaced"], &reloaded["kept"][0]["reason"]), (&json!(["grants.a.secrets.KEY"]), &json!("its file is empty")));
+
     let rejections = host.get("/api/v1/webhooks/rejections?limit=2").await.json();
     assert_eq!(
         (rejections["items"].as_array().unwrap().len(), &rejections["items"][0]["reason"]),

@@ -2,7 +2,7 @@
 //! HTTP's routes.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde::Serialize;
 use stepwell_core::Timestamp;
@@ -33,7 +33,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) budget: Budget,
     pub(crate) rejections: Rejections,
-    sources: BTreeMap<String, Ready>,
+    sources: RwLock<BTreeMap<String, Arc<Ready>>>,
     taken: Mutex<BTreeMap<String, Taken>>,
 }
 
@@ -56,8 +56,8 @@ impl State {
         let mut ready = BTreeMap::new();
         for source in sources {
             let source = Ready::new(source)?;
-            if let Some(twice) = ready.insert(source.name.clone(), source) {
-                return Err(ConfigError::Duplicate(twice.name));
+            if let Some(twice) = ready.insert(source.name.clone(), Arc::new(source)) {
+                return Err(ConfigError::Duplicate(twice.name.clone()));
             }
         }
         let taken = ready.keys().map(|name| (name.clone(), Taken::default())).collect();
@@ -66,9 +66,20 @@ impl State {
             clock,
             budget: Budget::new(),
             rejections: Rejections::default(),
-            sources: ready,
+            sources: RwLock::new(ready),
             taken: Mutex::new(taken),
         })))
+    }
+
+    /// Puts a source in the place of the one of its name: the next delivery is verified with its secrets. One that
+    /// could not be used is refused, and one that is not known is none.
+    pub fn replace(&self, source: Source) -> Result<(), ConfigError> {
+        let source = Arc::new(Ready::new(source)?);
+        let mut sources = self.0.sources.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = sources.get_mut(&source.name) {
+            *known = source;
+        }
+        Ok(())
     }
 
     /// The records of what was refused.
@@ -87,8 +98,8 @@ impl State {
 }
 
 impl Shared {
-    pub(crate) fn source(&self, name: &str) -> Option<&Ready> {
-        self.sources.get(name)
+    pub(crate) fn source(&self, name: &str) -> Option<Arc<Ready>> {
+        self.sources.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     pub(crate) fn count(&self, source: &str, accepted: &Accepted, at: Timestamp) {

@@ -19,7 +19,7 @@ mod ticker;
 pub use component::{
     CompilerProcess, ComponentSource, InspectError, Inspection, LoadError, StartError, compile_to_order, inspect,
 };
-pub use egress::{BadOrigin, BadRate, EgressRate, Grant, GrantAll, Grants, Origin};
+pub use egress::{BadOrigin, BadRate, EgressRate, Grant, GrantAll, Grants, Origin, UnfitSecret};
 pub use limits::Settings;
 pub use plugins::{Arrival, FolderError, FolderPorts, NotAKey, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins, PublicKey, Rules, SigningKey, Trust, UnloadError, Untrusted, Upload, UploadError, Writers};
 pub use runtime::Runtime;

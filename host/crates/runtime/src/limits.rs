@@ -88,6 +88,8 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const RATE_DESTINATIONS_MAX: usize = 4096;
 /// Secrets shorter than this are not masked in answers: the mask would hit innocent text.
 pub const SECRET_BYTES_MIN: usize = 6;
+/// Values that a secret had before, which are masked on until the next start: who replaces one every day has a week.
+pub const RETIRED_SECRETS_MAX: usize = 8;
 
 /// Why a component is refused, bytes; a longer reason is cut.
 pub const REASON_BYTES_MAX: usize = 4096;

@@ -7,6 +7,7 @@ mod plugins;
 mod privacy;
 mod probes;
 mod runs;
+mod secrets;
 mod store;
 mod workflows;
 
@@ -43,6 +44,7 @@ pub(crate) fn api() -> Routes {
         .get("/api/v1/webhooks/rejections", READ, plugins::rejections)
         .get("/api/v1/stats", READ, probes::stats)
         .post("/api/v1/store/backup", ADMIN, store::backup)
+        .post("/api/v1/secrets/reload", ADMIN, secrets::reload)
         .post("/api/v1/privacy/erase", ADMIN, privacy::erase)
         .get("/api/v1/privacy/export", ADMIN, privacy::export)
         .get("/api/v1/tokens", ADMIN, access::tokens)

@@ -126,6 +126,17 @@ impl RejectionLog for Refused {
     }
 }
 
+/// One was replaced, one could not be had.
+#[derive(Debug)]
+pub struct TwoSecrets;
+
+impl Secrets for TwoSecrets {
+    fn reload(&self) -> Reloaded {
+        let kept = KeptSecret { secret: "sources.clerk.secrets.1".to_owned(), reason: "its file is empty".to_owned() };
+        Reloaded { replaced: vec!["grants.a.secrets.KEY".to_owned()], kept: vec![kept], unchanged: 0 }
+    }
+}
+
 /// A store in memory has none.
 #[derive(Debug)]
 pub struct NoBackups;
@@ -300,6 +311,7 @@ impl Bench {
             plugins: Arc::new(folder()),
             rejections: Arc::new(refused()),
             backups: Arc::new(NoBackups),
+            secrets: Arc::new(TwoSecrets),
             samples: samples(),
             redactions: redactions(),
             auth: auth(Demand::Nobody),

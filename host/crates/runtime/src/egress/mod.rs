@@ -14,7 +14,7 @@ mod secret;
 mod wasi;
 
 pub(crate) use client::Egress;
-pub use grant::{Grant, GrantAll, Grants};
+pub use grant::{Grant, GrantAll, Grants, UnfitSecret};
 pub use origin::{BadOrigin, Origin};
 pub(crate) use outbound::Outbound;
 pub(crate) use queue::Place;

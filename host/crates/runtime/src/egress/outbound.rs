@@ -147,7 +147,7 @@ impl Outbound {
                 }
             }
         }
-        let masks = Masks::of(held.secrets(&self.manifest));
+        let masks = Masks::of(held.masked(&self.manifest));
         Ok(Terms { rate: held.rate, allow_private: held.allow_private, masks })
     }
 }

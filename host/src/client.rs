@@ -104,7 +104,12 @@ impl Client {
     }
 
     /// Sends a component, which is answered once it was compiled.
-    pub(crate) async fn load(&self, path: &str, component: Vec<u8>, signature: Option<String>) -> Result<Data, Failure> {
+    pub(crate) async fn load(
+        &self,
+        path: &str,
+        component: Vec<u8>,
+        signature: Option<String>,
+    ) -> Result<Data, Failure> {
         let mut request = self.request(Method::PUT, path).timeout(LOAD_MAX).body(component);
         if let Some(signature) = signature {
             request = request.header("Stepwell-Signature", signature);

@@ -24,6 +24,7 @@ fn one(grant: &Grant) -> Result<stepwell_runtime::Grant> {
     Ok(stepwell_runtime::Grant {
         hosts: grant.hosts.iter().map(|host| host.parse().context("hosts")).collect::<Result<_>>()?,
         secrets: grant.secrets.iter().map(secret).collect::<Result<BTreeMap<_, _>>>()?,
+        retired: BTreeMap::new(),
         vars: grant.vars.clone(),
         rate: grant.rate.as_deref().map(str::parse).transpose().context("rate")?,
         allow_private: grant.allow_private,

@@ -12,8 +12,8 @@ use stepwell_core::manifest::Asks;
 use stepwell_core::{Digest, PluginName};
 use stepwell_engine::{Clock, Handle};
 use stepwell_runtime::{
-    Arrival, ComponentSource, FolderPorts, Grants, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins, Rules, Runtime,
-    UnloadError, Upload, UploadError,
+    Arrival, ComponentSource, FolderPorts, Grants, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins, Rules,
+    Runtime, UnloadError, Upload, UploadError,
 };
 use stepwell_store::Store;
 use tokio::sync::Mutex;
@@ -126,7 +126,9 @@ impl PluginSink for IntoService {
         let succeeded = self.handle.succeed((name.clone(), digest, manifest.clone()), leaving).await;
         let succeeded = succeeded.map_err(|error| error.to_string())?;
         info!(plugin = %name, component = %digest.short(), "in service");
-        succeeded.iter().for_each(|gone| warn!(plugin = %gone, successor = %name, "out of service: its workflows went over"));
+        succeeded
+            .iter()
+            .for_each(|gone| warn!(plugin = %gone, successor = %name, "out of service: its workflows went over"));
         Ok(succeeded)
     }
 

@@ -55,9 +55,8 @@ impl Replaceable {
         for (plugin, grant) in grants {
             let Some(configured) = self.config.grants.get(plugin.as_str()) else { continue };
             for (name, reference) in &configured.secrets {
-                let replaced = again(reference, |value| {
-                    grant.replace_secret(name, value).map_err(|unfit| unfit.to_string())
-                });
+                let replaced =
+                    again(reference, |value| grant.replace_secret(name, value).map_err(|unfit| unfit.to_string()));
                 note(reloaded, format!("grants.{plugin}.secrets.{name}"), replaced);
             }
         }

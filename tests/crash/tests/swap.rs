@@ -156,7 +156,8 @@ impl World {
             for plugin in api.plugins().await? {
                 let needed = plugin.get("runs").and_then(|runs| runs.as_array()).context("runs by component")?;
                 for needed in needed {
-                    let digest = needed.get("component_digest").and_then(|digest| digest.as_str()).context("a digest")?;
+                    let digest =
+                        needed.get("component_digest").and_then(|digest| digest.as_str()).context("a digest")?;
                     let runs = needed.get("runs").and_then(serde_json::Value::as_u64).context("a number of runs")?;
                     *told.entry(digest.to_owned()).or_default() += runs;
                 }

@@ -53,9 +53,12 @@ fn used_since(before: &BTreeMap<String, Thread>, now: &BTreeMap<String, Thread>)
         let before = before.get(id).map_or(0, |before| before.used);
         (thread.name == "guest", thread.used.saturating_sub(before))
     };
-    now.iter().map(used).fold((0, 0), |(guests, others), (is_guest, used)| {
-        if is_guest { (guests + used, others) } else { (guests, others + used) }
-    })
+    now.iter().map(used).fold(
+        (0, 0),
+        |(guests, others), (is_guest, used)| {
+            if is_guest { (guests + used, others) } else { (guests, others + used) }
+        },
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]

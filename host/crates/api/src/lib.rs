@@ -28,8 +28,8 @@ use state::App;
 pub use door::{Auth, Demand, SessionKey};
 pub use pages::{Layout, NavEntry};
 pub use ports::{
-    Backups, Granted, KeptSecret, Loading, PluginDirectory, PluginState, PluginView, RejectionCount, RejectionLog, RejectionView, Reloaded, Sample,
-    Samples, Secrets, SubjectOf, Unloading, Uploaded,
+    Backups, Granted, KeptSecret, Loading, PluginDirectory, PluginState, PluginView, RejectionCount, RejectionLog,
+    RejectionView, Reloaded, Sample, Samples, Secrets, SubjectOf, Unloading, Uploaded,
 };
 pub use redact::{MASK, Redactions};
 pub use state::ApiState;

@@ -467,7 +467,10 @@ async fn workflows_plugins_and_rejections_are_listed() {
     }
 
     let reloaded = host.send(request(http::Method::POST, "/api/v1/secrets/reload", "")).await.json();
-    assert_eq!((&reloaded["replaced"], &reloaded["kept"][0]["reason"]), (&json!(["grants.a.secrets.KEY"]), &json!("its file is empty")));
+    assert_eq!(
+        (&reloaded["replaced"], &reloaded["kept"][0]["reason"]),
+        (&json!(["grants.a.secrets.KEY"]), &json!("its file is empty"))
+    );
 
     let rejections = host.get("/api/v1/webhooks/rejections?limit=2").await.json();
     assert_eq!(

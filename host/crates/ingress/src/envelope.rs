@@ -46,9 +46,7 @@ pub(crate) fn draft(source: &Ready, verified: &Verified<'_>, received_at: Timest
     let ts = members.get("timestamp").and_then(|raw| time(raw)).unwrap_or_else(|| verified.claim.sent_at());
     let subject = match source.kind {
         Kind::Clerk => subject::of_clerk(&event_type, data),
-        Kind::Svix | Kind::StandardWebhooks => {
-            source.subject.as_deref().and_then(|pointer| subject::at(pointer, data))
-        }
+        Kind::Svix | Kind::StandardWebhooks => source.subject.as_deref().and_then(|pointer| subject::at(pointer, data)),
     };
     Ok(Draft {
         source: source.name.clone(),

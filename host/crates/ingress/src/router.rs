@@ -65,7 +65,7 @@ async fn take(state: &Shared, name: &str, (head, body): (&Parts, Body), now: Tim
     let claim = Claim::read(&head.headers, now)?;
     let body = state.budget.read(body).await?;
     let verified = source.keys.verify(claim, body.as_bytes(), now)?;
-    let draft = envelope::draft(source, &verified, now)?;
+    let draft = envelope::draft(&source, &verified, now)?;
     match state.intake.ingest(draft).await? {
         Ingested::Created { event, runs } => {
             let runs = runs.len();

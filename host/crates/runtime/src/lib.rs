@@ -21,5 +21,8 @@ pub use component::{
 };
 pub use egress::{BadOrigin, BadRate, EgressRate, Grant, GrantAll, Grants, Origin, UnfitSecret};
 pub use limits::Settings;
-pub use plugins::{Arrival, FolderError, FolderPorts, NotAKey, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins, PublicKey, Rules, SigningKey, Trust, UnloadError, Untrusted, Upload, UploadError, Writers};
+pub use plugins::{
+    Arrival, FolderError, FolderPorts, NotAKey, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins,
+    PublicKey, Rules, SigningKey, Trust, UnloadError, Untrusted, Upload, UploadError, Writers,
+};
 pub use runtime::Runtime;

@@ -22,7 +22,7 @@ fn event(n: u32, name: &str) -> Element {
     let mut id = [0; 16];
     id[..4].copy_from_slice(&n.to_be_bytes());
     let bare = bare_event(EventId::from_bytes(id), name, Timestamp::from_millis(i64::from(n)));
-    Element::Ingest(Box::new(Event { data: Json::of(format!("some data {n}")).unwrap(), ..bare }))
+    Element::Ingest(Box::new(Event { data: Json::of(&format!("some data {n}")).unwrap(), ..bare }))
 }
 
 async fn put(store: &SledStore, element: Element) {

@@ -13,4 +13,4 @@ pub use executor::{Outcome, ScriptedExecutor, step};
 pub use fault::FaultStore;
 pub use memory::MemoryStore;
 pub use plugins::{DeclaredWorkflow, plugin, plugin_of};
-pub use traces::{traces, traces_in};
+pub use traces::{files_below, traces, traces_in, traces_in_rows};

@@ -1,7 +1,7 @@
 //! Looks for a text in all files below a directory, in every form that it may have there.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The forms in which a text may stand somewhere, each with its name.
 fn forms(text: &str) -> Vec<(&'static str, Vec<u8>)> {
@@ -57,6 +57,38 @@ pub fn traces_in(bytes: &[u8], text: &str) -> Vec<&'static str> {
     forms(text).into_iter().filter(|(_, form)| holds(bytes, form)).map(|(name, _)| name).collect()
 }
 
+/// What stands before a row's body in its envelope: version, shape, length and checksum.
+const ENVELOPE: usize = 1 + 1 + 4 + 4;
+/// The largest body in one envelope.
+const BODY_BYTES_MAX: usize = 4096;
+
+/// In which forms a text stands in rows that are packed in these bytes, wherever they are: in a database's pages, in
+/// a log, in a backup. What `unpack` answers is looked into.
+pub fn traces_in_rows(bytes: &[u8], text: &str, unpack: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    for (place, _) in bytes.iter().enumerate().filter(|(_, version)| **version == 1) {
+        let Some(&[_, shape, a, b, c, d]) = bytes.get(place..place + 6) else { continue };
+        let length = u32::from_be_bytes([a, b, c, d]) as usize;
+        if shape > 4 || length == 0 || length > BODY_BYTES_MAX {
+            continue;
+        }
+        let body = bytes.get(place + ENVELOPE..place + ENVELOPE + length).and_then(&unpack);
+        found.extend(body.map(|body| traces_in(&body, text)).unwrap_or_default());
+    }
+    found
+}
+
+/// All files below a directory.
+///
+/// # Panics
+/// Where it cannot be read.
+#[expect(clippy::expect_used, reason = "a test's mistake is to be loud")]
+pub fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let entries =
+        fs::read_dir(dir).expect("the directory is there").map(|entry| entry.expect("it can be listed").path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
 /// Every file below a directory in which a text stands, or by which it is named, and how.
 ///
 /// # Panics
@@ -83,6 +115,18 @@ pub fn traces(dir: &Path, text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_are_looked_into_wherever_they_are() {
+        let packed = b"~dekram";
+        let row = [&[1, 0, 0, 0, 0, 7, 9, 9, 9, 9], packed.as_slice()].concat();
+        let unpack = |body: &[u8]| body.strip_prefix(b"~").map(|body| body.iter().rev().copied().collect::<Vec<u8>>());
+        for before in 0..30 {
+            let bytes = [vec![1; before], row.clone(), vec![1; 5]].concat();
+            assert_eq!(traces_in_rows(&bytes, "marked", unpack), ["raw"], "{before}");
+            assert!(traces_in_rows(&bytes, "other!", unpack).is_empty());
+        }
+    }
 
     #[test]
     fn every_form_is_found_and_nothing_else() {

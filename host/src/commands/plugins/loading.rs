@@ -35,7 +35,9 @@ pub(super) async fn load(load: &PluginLoad) -> Result<(), Failure> {
 fn component(file: &Path) -> Result<Vec<u8>> {
     let at = || format!("{} cannot be read", file.display());
     let mut bytes = Vec::new();
-    File::open(file).and_then(|file| file.take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)).with_context(at)?;
+    File::open(file)
+        .and_then(|file| file.take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes))
+        .with_context(at)?;
     ensure!(
         bytes.len() <= COMPONENT_BYTES_MAX,
         "{} is larger than a component may be, {COMPONENT_BYTES_MAX} bytes (COMPONENT_BYTES_MAX)",

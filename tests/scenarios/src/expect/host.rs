@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
@@ -89,7 +90,7 @@ const ANSWERS: [&str; 6] = [
 pub(super) async fn traces(stage: &Stage, line: &mut Line) -> Result<()> {
     let (text, place, expected) = (line.word("a text")?, line.word("a place")?, line.word("none or some")?);
     let found = match place.as_str() {
-        "on-disk" => stepwell_testkit::traces(stage.host.home.path(), &text),
+        "on-disk" => on_disk(stage.host.home.path(), &text),
         "in-answers" => in_answers(stage, &text).await?,
         other => anyhow::bail!("there is no place {other}"),
     };
@@ -99,6 +100,19 @@ pub(super) async fn traces(stage: &Stage, line: &mut Line) -> Result<()> {
         other => anyhow::bail!("neither none nor some: {other}"),
     }
     Ok(())
+}
+
+/// In all files of a host: as it is, and in rows that are packed.
+fn on_disk(home: &Path, text: &str) -> Vec<String> {
+    let mut found = stepwell_testkit::traces(home, text);
+    for file in stepwell_testkit::files_below(home) {
+        // A socket, or one that the host has just put elsewhere.
+        let Ok(bytes) = fs::read(&file) else { continue };
+        let unpack = |body: &[u8]| stepwell_store_sled::unpack(body).ok().map(std::borrow::Cow::into_owned);
+        let forms = stepwell_testkit::traces_in_rows(&bytes, text, unpack);
+        found.extend(forms.into_iter().map(|form| format!("{}: in a row, {form}", file.display())));
+    }
+    found
 }
 
 async fn in_answers(stage: &Stage, text: &str) -> Result<Vec<String>> {

@@ -45,26 +45,26 @@ pub(super) async fn unload(state: State<App>, Named(name): Named, params: Params
 /// service; what would be refused there is refused with the same words, and nothing is written. One at a time, since
 /// it is held in memory.
 pub(super) async fn load(
-    state: State<App>,
+    State(app): State<App>,
     Named(name): Named,
     params: Params,
     request: Request,
 ) -> Result<Body<PluginJson>, Problem> {
     let plugin = name.parse::<PluginName>();
     let plugin = plugin.map_err(|bad| Problem::bad("plugin_name_invalid", format!("it is no plugin's name: {bad}")))?;
-    let _place = state.inner().upload.try_acquire().map_err(|_| {
+    let _place = app.inner().upload.try_acquire().map_err(|_| {
         let detail = "another plugin is being sent: wait for its end";
         Problem::new(StatusCode::CONFLICT, "upload_under_way", detail)
     })?;
     let signature = signature(request.headers())?;
     let component = component(request).await?;
-    let loaded = state.plugins.load(&plugin, Uploaded { component, signature }).await;
+    let loaded = app.plugins.load(&plugin, Uploaded { component, signature }).await;
     loaded.map_err(|error| match error {
         Loading::Refused(reason) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "plugin_refused", reason),
         Loading::Unwritable(reason) => Problem::new(StatusCode::CONFLICT, "plugin_not_put", reason),
         Loading::Stopping => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the host is stopping"),
     })?;
-    one(state, Named(name), params).await
+    one(State(app.clone()), Named(name), params).await
 }
 
 /// The text of [`SIGNATURE`], as it may lie beside a component: base64 of its 64 bytes.

@@ -205,10 +205,13 @@ pub fn samples() -> Samples {
         envelope: json_of(json!({ "type": name, "object": "event", "data": user_created().value() })),
         data: user_created(),
     };
-    Samples::new(["clerk/user.created", "clerk/user.updated", "clerk/user.deleted"].map(sample).to_vec(), |name, data| {
-        let data: Value = serde_json::from_str(data.as_str()).ok()?;
-        data["id"].as_str().filter(|_| name.starts_with("clerk/")).map(str::to_owned)
-    })
+    Samples::new(
+        ["clerk/user.created", "clerk/user.updated", "clerk/user.deleted"].map(sample).to_vec(),
+        |name, data| {
+            let data: Value = serde_json::from_str(data.as_str()).ok()?;
+            data["id"].as_str().filter(|_| name.starts_with("clerk/")).map(str::to_owned)
+        },
+    )
 }
 
 /// A host under test.

@@ -15,7 +15,12 @@ async fn bench() -> (Arc<FaultStore<MemoryStore>>, Bench) {
     (store, bench)
 }
 
-async fn succeed(handle: &Handle, name: &str, workflows: &[&str], leaving: &[&str]) -> Result<Vec<String>, RegisterError> {
+async fn succeed(
+    handle: &Handle,
+    name: &str,
+    workflows: &[&str],
+    leaving: &[&str],
+) -> Result<Vec<String>, RegisterError> {
     let triggers: &[&str] = &["user"];
     let workflows: Vec<_> = workflows.iter().map(|id| (*id, triggers)).collect();
     let comes = plugin(name, &workflows);

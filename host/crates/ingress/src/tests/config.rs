@@ -56,7 +56,8 @@ fn names_and_prefixes_have_rules() {
     }
     assert_eq!(named("api"), r#"source name "api" is the host's own"#);
     let prefixed = |prefix: &str| refusal(vec![source("clerk", Kind::Clerk, prefix)]);
-    let about = |kind, pointer: &str| refusal(vec![Source { subject: Some(pointer.to_owned()), ..source("a", kind, "a/") }]);
+    let about =
+        |kind, pointer: &str| refusal(vec![Source { subject: Some(pointer.to_owned()), ..source("a", kind, "a/") }]);
     for pointer in ["", "customer", "/a~", "/a~2"] {
         assert!(about(Kind::Svix, pointer).starts_with("source a: subject: "), "{pointer}");
     }

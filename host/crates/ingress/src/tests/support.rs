@@ -83,7 +83,13 @@ pub(super) struct Bench {
 }
 
 pub(super) fn source(name: &str, kind: Kind, prefix: &str) -> Source {
-    Source { name: name.to_owned(), kind, prefix: prefix.to_owned(), subject: None, secrets: vec![secret(SECRET, None)] }
+    Source {
+        name: name.to_owned(),
+        kind,
+        prefix: prefix.to_owned(),
+        subject: None,
+        secrets: vec![secret(SECRET, None)],
+    }
 }
 
 pub(super) fn secret(text: &str, expires_s: Option<i64>) -> Secret {

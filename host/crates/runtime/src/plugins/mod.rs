@@ -23,8 +23,8 @@ use stepwell_core::{Digest, Manifest, PluginName};
 pub use folder::{FolderPorts, PluginFolder};
 pub use rules::{Rules, Writers};
 pub use status::{PluginState, PluginStatus, Plugins, UnloadError};
-pub use upload::{Upload, UploadError};
 pub use trust::{NotAKey, PublicKey, SigningKey, Trust, Untrusted};
+pub use upload::{Upload, UploadError};
 
 /// Who is told of plugins.
 #[async_trait]

@@ -28,7 +28,7 @@ impl PluginSink for Told {
         let workflow = &arrival.manifest.workflows[0];
         let line = format!("{} {}", workflow.name.as_deref().unwrap(), workflow.description.as_deref().unwrap());
         let mut owner = self.owner.as_ref().map(|owner| owner.lock().unwrap());
-        let other = owner.as_ref().and_then(|owner| owner.clone()).filter(|owner| owner != arrival.name);
+        let other = owner.as_ref().and_then(|owner| (**owner).clone()).filter(|owner| owner != arrival.name);
         if let Some(other) = other.as_ref().filter(|other| !arrival.leaving.contains(*other)) {
             return Err(format!("{other} has it"));
         }

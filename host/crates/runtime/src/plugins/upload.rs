@@ -52,7 +52,8 @@ impl PluginFolder {
             Some(PluginState::Ready) => Ok(()),
             Some(PluginState::Failed { reason }) => Err(UploadError::Refused(reason)),
             Some(PluginState::Loading | PluginState::Missing { .. }) | None => {
-                let trouble = self.plugins.trouble().unwrap_or_else(|| "it is there, and not in service yet".to_owned());
+                let trouble =
+                    self.plugins.trouble().unwrap_or_else(|| "it is there, and not in service yet".to_owned());
                 Err(UploadError::Unwritable(trouble))
             }
         }

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use stepwell_core::{Digest, PluginName, Timestamp};
 use stepwell_engine::clock::SimulatedClock;
 use stepwell_runtime::{
-    Arrival, FolderError, FolderPorts, Grants, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins, Rules, Runtime,
-    Settings,
+    Arrival, FolderError, FolderPorts, Grants, PluginFolder, PluginSink, PluginState, PluginStatus, Plugins, Rules,
+    Runtime, Settings,
 };
 use tempfile::TempDir;
 use tokio::task::JoinHandle;

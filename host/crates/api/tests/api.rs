@@ -444,7 +444,7 @@ async fn workflows_plugins_and_rejections_are_listed() {
         assert_eq!(host.send(request(http::Method::DELETE, &path, "")).await.status, expected, "{name}");
     }
 
-    let one_byte_more = "x".repeat(limits::COMPONENT_BYTES_MAX + 1);
+    let one_byte_more = "x".repeat(stepwell_api::limits::COMPONENT_BYTES_MAX + 1);
     let sent: [(&str, &str, &str, u16, &str); 7] = [
         ("welcome-email", "component", "", 200, "welcome-email"),
         ("other", "component", "", 422, "plugin_refused 9 bytes, None"),

@@ -45,13 +45,16 @@ impl Sweeper {
         let coming = Arc::clone(&self.coming);
         let _nothing_comes = coming.lock().await;
         let registry = self.handle.registry();
-        let held = self.store.components().await?.into_iter();
-        let free: BTreeSet<Digest> = held
-            .filter(|held| held.runs == 0 && held.bytes.is_some() && !registry.serves(held.digest))
-            .map(|held| held.digest)
-            .collect();
+        let held = self.store.components().await?;
+        let known: BTreeSet<Digest> = held.iter().map(|held| held.digest).collect();
+        // Of one that was refused, or with which the host died, there is compiled code alone.
+        let runtime = Arc::clone(&self.runtime);
+        let compiled = tokio::task::spawn_blocking(move || runtime.compiled()).await.unwrap_or_default();
+        let alone = compiled.into_iter().filter(|digest| !known.contains(digest));
+        let free = held.iter().filter(|held| held.runs == 0 && held.bytes.is_some()).map(|held| held.digest);
+        let free: BTreeSet<Digest> = free.chain(alone).filter(|digest| !registry.serves(*digest)).collect();
         for digest in ripe(&mut self.free, &free, &self.handle.active()) {
-            if self.store.drop_component(digest).await? {
+            if self.store.drop_component(digest).await? || !known.contains(&digest) {
                 self.runtime.forget(digest);
                 self.free.remove(&digest);
                 info!(component = %digest.short(), "let go: no run needs it");

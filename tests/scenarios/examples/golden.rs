@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use stepwell_harness::limits::CONDITION_MAX;
-use stepwell_harness::{Api, Config, Host, Seen, guest, until};
+use stepwell_harness::{Api, Config, Host, Request, Seen, guest, once, until};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -43,7 +43,10 @@ async fn play(host: &mut Host) -> Result<()> {
     rest(&api, "sleeping", 1).await?;
     host.advance(DAY_MS).await?;
     rest(&api, "completed", 2).await?;
-    api.send("test/versioned", &json!({ "who": "bob" }), Some("second")).await?;
+    // About a person: its rows, and the run's, are encrypted, and the key file goes with the directory.
+    let second = json!({ "name": "test/versioned", "data": { "who": "bob" }, "id": "second", "subject": "user_bob" });
+    let answer = once(api.0, &Request::json("POST", "/api/v1/events", &second)).await?;
+    ensure!(answer.status == 202, "{}", answer.text());
     rest(&api, "sleeping", 1).await
 }
 

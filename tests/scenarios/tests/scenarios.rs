@@ -19,6 +19,7 @@ scenarios! {
     a_backup_of_a_running_host_is_that_host_again
     a_command_prints_data_alone
     a_command_says_what_went_wrong_by_its_exit_code
+    a_component_is_sent_to_a_running_host
     a_component_is_tried_on_a_recorded_run
     a_component_that_was_lost_comes_back_and_its_run_goes_on
     a_connection_that_breaks_before_is_asked_again
@@ -27,6 +28,8 @@ scenarios! {
     a_damaged_plugin_harms_no_other
     a_data_directory_of_format_2_that_was_closed_goes_on
     a_data_directory_of_format_2_whose_host_was_killed_goes_on
+    a_data_directory_of_format_3_that_was_closed_goes_on
+    a_data_directory_of_format_3_whose_host_was_killed_goes_on
     a_data_directory_that_is_a_file_is_refused
     a_data_directory_that_is_read_only_is_refused
     a_database_that_cannot_be_made_anew_is_not_served
@@ -48,6 +51,7 @@ scenarios! {
     a_removed_component_starts_no_more_runs
     a_repeated_delivery_starts_nothing
     a_run_is_cancelled_while_it_sleeps
+    a_sample_is_about_whom_clerk_would_say
     a_secret_in_the_configuration_is_refused
     a_sleep_survives_a_crash
     a_sleep_that_ended_while_the_host_was_down_wakes_at_the_start
@@ -65,6 +69,7 @@ scenarios! {
     an_unknown_configuration_key_is_refused
     an_unknown_outcome_is_asked_again_under_the_same_key
     code_that_would_diverge_does_not_meet_old_runs
+    of_two_plugins_that_declare_one_workflow_the_one_in_service_stays
     two_hosts_cannot_share_a_data_directory
     what_nobody_trusted_signed_stays_out_and_what_is_in_service_stays_in
     what_was_kept_long_enough_goes_and_a_sleeper_stays

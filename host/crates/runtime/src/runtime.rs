@@ -88,6 +88,11 @@ impl Runtime {
         Ok((digest, loaded.manifest.clone()))
     }
 
+    /// The components whose compiled code is on disk, in service or not. Blocks for a moment.
+    pub fn compiled(&self) -> Vec<Digest> {
+        self.components.compiled()
+    }
+
     /// Lets go of a component that no run needs and no plugin in service has: its code in memory and on disk. It
     /// may come again.
     pub fn forget(&self, component: Digest) {

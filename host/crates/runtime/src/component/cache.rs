@@ -108,6 +108,18 @@ impl Cache {
         remove(&self.path(&name, "cwasm"))
     }
 
+    /// The components whose code for this engine is here.
+    pub(crate) fn digests(&self) -> io::Result<Vec<Digest>> {
+        let mut digests = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".cwasm"));
+            let digest = name.and_then(|name| name.split_once('-')?.0.parse().ok());
+            digests.extend(digest.filter(|digest| name == Some(self.name(*digest).as_str())));
+        }
+        Ok(digests)
+    }
+
     /// Drops the oldest code, other than `newest`, until the rest is within its bound. Code of other engines
     /// and what a crash left half-written grows old like the rest.
     fn prune(&self, newest: &str) -> io::Result<()> {

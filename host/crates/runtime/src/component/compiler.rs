@@ -56,6 +56,16 @@ impl Compiler {
         Ok(Self { work, cache: kept })
     }
 
+    /// The components whose code is on disk.
+    pub(crate) fn compiled(&self) -> Vec<Digest> {
+        let digests = self.cache.as_ref().map(|cache| cache.digests()).transpose();
+        digests
+            .inspect_err(|error| warn!(%error, "the compiled code cannot be listed"))
+            .ok()
+            .flatten()
+            .unwrap_or_default()
+    }
+
     /// Lets go of a component's code on disk.
     pub(crate) fn forget(&self, digest: Digest) {
         if let Some(Err(error)) = self.cache.as_ref().map(|cache| cache.forget(digest)) {

@@ -90,6 +90,10 @@ impl Components {
         self.manifests.lock().unwrap_or_else(PoisonError::into_inner).get(digest)
     }
 
+    pub(crate) fn compiled(&self) -> Vec<Digest> {
+        self.workshop.compiler.compiled()
+    }
+
     /// Lets go of a component that nobody needs any more, in memory and on disk.
     pub(crate) fn forget(&self, digest: Digest) {
         self.loaded.forget(digest);

@@ -18,7 +18,7 @@ use crate::{Grants, Runtime, Settings};
 struct Told {
     lines: Mutex<Vec<String>>,
     former: Vec<(PluginName, Digest)>,
-    /// Who has the one workflow that there is, where only one may have it.
+    /// Who has the one workflow that there is, where only one may have it: all but the plugin `beside` want it.
     owner: Option<Mutex<Option<PluginName>>>,
 }
 
@@ -27,7 +27,8 @@ impl PluginSink for Told {
     async fn arrived(&self, arrival: Arrival<'_>) -> Result<Vec<PluginName>, String> {
         let workflow = &arrival.manifest.workflows[0];
         let line = format!("{} {}", workflow.name.as_deref().unwrap(), workflow.description.as_deref().unwrap());
-        let mut owner = self.owner.as_ref().map(|owner| owner.lock().unwrap());
+        let contested = self.owner.as_ref().filter(|_| arrival.name.as_str() != "beside");
+        let mut owner = contested.map(|owner| owner.lock().unwrap());
         let other = owner.as_ref().and_then(|owner| (**owner).clone()).filter(|owner| owner != arrival.name);
         if let Some(other) = other.as_ref().filter(|other| !arrival.leaving.contains(*other)) {
             return Err(format!("{other} has it"));

@@ -137,15 +137,7 @@ impl Service {
             erase: plan.config.privacy.erase_on(),
         };
         let (engine, handle) = Engine::start(ports, settings).await.context("the engine cannot start")?;
-        let sources = plan.sources.clone();
-        let ingress = stepwell_ingress::State::new(handle.clone(), Arc::new(SystemClock), sources);
-        let ingress = ingress.context(SOURCES_WRONG)?;
-        let secrets = Arc::new(secrets::Replaceable {
-            config: plan.config.clone(),
-            runtime: Arc::clone(&runtime),
-            ingress: ingress.clone(),
-            sources: Mutex::new(plan.sources),
-        });
+        let (ingress, secrets) = take_in(&plan, &handle, &runtime)?;
         let folder = Folder::start(&plan.folder, &runtime, &store, &handle)?;
         let api = ApiState {
             store: Arc::clone(&store),
@@ -241,6 +233,24 @@ async fn reload_at(signal: Option<tokio::signal::unix::Signal>, secrets: &Arc<se
         let _ = tokio::task::spawn_blocking(move || stepwell_api::Secrets::reload(&*secrets)).await;
     }
     std::future::pending().await
+}
+
+/// The intake, and what of its secrets and of grants' can be replaced.
+fn take_in(
+    plan: &Plan,
+    handle: &Handle,
+    runtime: &Arc<Runtime>,
+) -> Result<(stepwell_ingress::State, Arc<secrets::Replaceable>)> {
+    let sources = plan.sources.clone();
+    let ingress = stepwell_ingress::State::new(handle.clone(), Arc::new(SystemClock), sources.clone());
+    let ingress = ingress.context(SOURCES_WRONG)?;
+    let secrets = secrets::Replaceable {
+        config: plan.config.clone(),
+        runtime: Arc::clone(runtime),
+        ingress: ingress.clone(),
+        sources: Mutex::new(sources),
+    };
+    Ok((ingress, Arc::new(secrets)))
 }
 
 /// What waited to be written down together with more.

@@ -58,9 +58,6 @@ async fn play(rounds: u64, seed: u64) -> Result<String> {
         let trouble = Trouble::any(&mut world.seed);
         let played = world.round(trouble, kills).await;
         played.map_err(|error| anyhow!("in swap {round} ({trouble:?}): {error:#}\n{}", world.host.last_lines()))?;
-        if round % 100 == 99 {
-            println!("{} swaps, {} events, {} kills", round + 1, world.accepted.len(), world.kills);
-        }
     }
     let told = world.end(rounds).await;
     told.map_err(|error| anyhow!("after the last swap: {error:#}\n{}", world.host.last_lines()))

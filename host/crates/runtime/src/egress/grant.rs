@@ -159,7 +159,7 @@ mod tests {
         let manifest = Manifest::parse(manifest).unwrap();
         let newest = format!("value-{}", RETIRED_SECRETS_MAX + 1);
         let sent: Vec<_> = held.secrets(&manifest).map(|(_, secret)| secret.expose_secret().to_owned()).collect();
-        assert_eq!(sent, [newest.clone()]);
+        assert_eq!(sent, std::slice::from_ref(&newest));
         let masked: Vec<_> = held.masked(&manifest).map(|secret| secret.expose_secret().to_owned()).collect();
         let retired = (1..=RETIRED_SECRETS_MAX).map(|n| format!("value-{n}"));
         assert_eq!(masked, [newest].into_iter().chain(retired).collect::<Vec<_>>());

@@ -12,6 +12,9 @@ async fn upload(bench: &mut Bench, name: &str, bytes: &[u8], signature: Option<V
     bench.folder.upload(&name.parse().unwrap(), upload).await
 }
 
+/// Of a plugin, its bytes and signature, and why it is refused.
+type Attempt<'a> = (&'a str, &'a [u8], Option<Vec<u8>>, &'a str);
+
 /// What is in the folder, hidden files too.
 fn files(bench: &Bench) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(bench.path("")).unwrap().map(|entry| entry.unwrap().path());
@@ -53,7 +56,7 @@ async fn what_the_folder_would_refuse_is_refused_in_its_words_and_nothing_is_wri
     assert_eq!(upload(&mut bench, "a", &good, signed(&good)).await, Ok(()));
     let before = files(&bench);
     let too_large = vec![0; crate::limits::COMPONENT_BYTES_MAX + 1];
-    let refused: [(&str, &[u8], Option<Vec<u8>>, &str); 5] = [
+    let refused: [Attempt<'_>; 5] = [
         ("a", &evil, None, "it is not signed"),
         ("a", &evil, signed(&good), "does not verify with any trusted key (key-1)"),
         ("a", b"no component", signed(b"no component"), "not a WebAssembly component"),

@@ -115,7 +115,7 @@ async fn send(api: Api, name: &str, data: Value, subject: Option<String>) -> Res
 
 /// The files below a directory in which a text stands, as it is or in a row that is packed, and those that it names.
 fn on_disk(dir: &Path, text: &str) -> Vec<String> {
-    let unpack = |body: &[u8]| stepwell_store_sled::unpack(body).ok().map(std::borrow::Cow::into_owned);
+    let unpack = |body: &[u8]| stepwell_store_sled::unpack(&[0; 17], body).ok().map(std::borrow::Cow::into_owned);
     let holds = |file: &Path| {
         let bytes = fs::read(file).unwrap_or_default();
         let name = file.to_string_lossy().into_owned();

@@ -68,7 +68,7 @@ struct Arguments {
 impl Arguments {
     fn wants(&self, workload: Workload) -> bool {
         match (self.only.as_slice(), self.beside) {
-            ([], None) => workload != Workload::Level,
+            ([], None) => !matches!(workload, Workload::Level | Workload::Spinning),
             ([], Some(_)) => Rival::WORKLOADS.contains(&workload),
             (only, _) => only.contains(&workload),
         }
@@ -97,7 +97,7 @@ enum Workload {
     Limit,
     /// A run of 500 steps
     Steps,
-    /// Webhooks accepted while guests spin and components are compiled
+    /// Webhooks accepted while guests spin and components are compiled: only where it is named
     Spinning,
     /// Full load with a retention of a minute, for minutes: only where it is named
     Level,

@@ -8,6 +8,7 @@ use stepwell_harness::pause;
 use super::ratio::{self, Pair, Rows};
 use super::restate::Restate;
 use super::runs::{Fill, fill};
+use crate::client::data;
 use crate::cost::Spent;
 use crate::disk::count;
 use crate::process::Memory;
@@ -80,7 +81,8 @@ async fn one(asleep: usize) -> Result<Vec<String>> {
 async fn park(restate: &Restate, asleep: usize) -> Result<Vec<String>> {
     let meter = restate.meter()?;
     let from = Instant::now();
-    fill(restate, ("sleeper", "ms", DAY_MS), Fill { runs: asleep, in_flight: IN_FLIGHT, to_the_end: false }).await?;
+    fill(restate, ("sleeper", &data("ms", DAY_MS)), Fill { runs: asleep, in_flight: IN_FLIGHT, to_the_end: false })
+        .await?;
     let sent = from.elapsed();
     all_suspended(restate, asleep).await?;
     let spent = meter.end()?;

@@ -8,6 +8,7 @@ use stepwell_harness::pause;
 use super::ratio::{self, Pair, Rows};
 use super::restate::Restate;
 use super::runs::{Fill, fill};
+use crate::client::bare;
 use crate::cost::Spent;
 use crate::disk::count;
 use crate::process::Memory;
@@ -43,7 +44,7 @@ pub(super) async fn measure(report: &mut Report) -> Result<()> {
     let none = || ["-"; 3].map(str::to_owned);
     row(&mut table, ("idle", restate.memory()?), ("-".to_owned(), none()));
     let meter = restate.meter()?;
-    fill(&restate, ("three", "n", 0), Fill { runs: RUNS, in_flight: IN_FLIGHT, to_the_end: true }).await?;
+    fill(&restate, ("three", &bare("n", 0)), Fill { runs: RUNS, in_flight: IN_FLIGHT, to_the_end: true }).await?;
     let spent = meter.end()?;
     row(&mut table, ("after 20,000 runs", restate.memory()?), ("-".to_owned(), spent.each(count(RUNS))));
     let kept = (stopped_kb(&mut restate).await? - before) / count(RUNS);

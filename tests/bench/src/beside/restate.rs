@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use stepwell_harness::{Connection, Home, Process, Request, Seen, once, until};
 
-use crate::client::data;
+use crate::client::bare;
 use crate::cost::Meter;
 use crate::process::{self, Memory};
 use crate::report::Report;
@@ -128,7 +128,7 @@ impl Restate {
 
     /// Waits until a run of three steps is done.
     pub(super) async fn first_run(&mut self) -> Result<()> {
-        let (ingress, request) = (self.ingress(), call("three", &data("n", 0)));
+        let (ingress, request) = (self.ingress(), call("three", &bare("n", 0)));
         until("Restate's first run", START_MAX, async || {
             self.lives()?;
             Ok(match once(ingress, &request).await {

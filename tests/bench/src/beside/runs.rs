@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 use stepwell_harness::{Connection, pause};
 use tokio::task::JoinSet;
 
 use super::ratio::{self, Pair, Rows};
 use super::restate::{self, Restate, Way};
-use crate::client::data;
+use crate::client::bare;
 use crate::cost::Spent;
 use crate::disk::count;
 use crate::latency::Latency;
@@ -96,7 +97,7 @@ async fn measure(restate: &Restate, (in_flight, way): (usize, Way), length: Dura
 
 /// One run after the other; answers how long those took that ended while it counted.
 async fn client(mut connection: Connection, way: Way, window: Arc<Window>) -> Result<Latency> {
-    let data = data("n", 0);
+    let data = bare("n", 0);
     let mut latency = Latency::default();
     while !window.over.load(Ordering::Relaxed) {
         let from = Instant::now();
@@ -109,15 +110,11 @@ async fn client(mut connection: Connection, way: Way, window: Arc<Window>) -> Re
 }
 
 /// So many runs of a handler, so many in flight, each to its end (`Some`) or to its being accepted.
-pub(super) async fn fill(
-    restate: &Restate,
-    (handler, field, value): (&'static str, &str, u64),
-    of: Fill,
-) -> Result<()> {
+pub(super) async fn fill(restate: &Restate, (handler, data): (&'static str, &Value), of: Fill) -> Result<()> {
     let sent = Arc::new(AtomicUsize::new(0));
     let mut clients = JoinSet::new();
     for _ in 0..of.in_flight {
-        let (mut connection, data) = (Connection::open(restate.ingress()).await?, data(field, value));
+        let (mut connection, data) = (Connection::open(restate.ingress()).await?, data.clone());
         let sent = Arc::clone(&sent);
         clients.spawn(async move {
             while sent.fetch_add(1, Ordering::Relaxed) < of.runs {

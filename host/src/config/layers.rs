@@ -192,7 +192,7 @@ fn insert(table: &mut Table, key: &str, value: Value) {
 }
 
 const SECTIONS: &[&str] = &["host", "store", "plugins", "sources", "grants", "auth", "limits", "privacy", "retention"];
-const SOURCE_KEYS: &[&str] = &["kind", "prefix", "secrets"];
+const SOURCE_KEYS: &[&str] = &["kind", "prefix", "secrets", "subject"];
 const GRANT_KEYS: &[&str] = &["hosts", "rate", "secrets", "vars", "allow_private"];
 
 fn check_key(section: &str, key: &str, value: &Value) -> Result<()> {

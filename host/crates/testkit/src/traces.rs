@@ -123,7 +123,7 @@ mod tests {
         let unpack = |body: &[u8]| body.strip_prefix(b"~").map(|body| body.iter().rev().copied().collect::<Vec<u8>>());
         for before in 0..30 {
             let bytes = [vec![1; before], row.clone(), vec![1; 5]].concat();
-            assert_eq!(traces_in_rows(&bytes, "marked", unpack), ["raw"], "{before}");
+            assert!(traces_in_rows(&bytes, "marked", unpack).contains(&"raw"), "{before}");
             assert!(traces_in_rows(&bytes, "other!", unpack).is_empty());
         }
     }

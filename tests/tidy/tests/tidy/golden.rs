@@ -14,6 +14,8 @@ const GOLDEN: &[(&str, &str)] = &[
     ("host/crates/core/tests/golden/1", "643417e72101fc382f104a9fbee51ca6077c676765eedf7aee849fa057c96a30"),
     ("tests/scenarios/golden/2-closed", "2d2962ac6b7089cc78cfe43181d81b7ecd64c30f1c54e5030569e76eadd11939"),
     ("tests/scenarios/golden/2-killed", "7a46725b33e8046932b10591d16b881c3c1dc781a46fd0936afe9bf85aec2c7c"),
+    ("tests/scenarios/golden/3-closed", "0b46c0f2c5415d962dbf1b6f78d1119092a109313e6ea184d6bc2d467683cca1"),
+    ("tests/scenarios/golden/3-killed", "1c2f440d319c3caca2aef470ccc044f412694152d5b7c87312bf684470735419"),
 ];
 
 /// Where such folders are, and how they come about.

@@ -5,7 +5,7 @@ use std::env::VarError;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Display, Path};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -19,6 +19,10 @@ const SECRET_BYTES_MAX: u64 = 64 << 10;
 const COMMAND_MAX: Duration = Duration::from_secs(10);
 /// Whoever may read a file beside its owner.
 const READABLE_BY_OTHERS: u32 = 0o044;
+/// Whoever may write to it: could put another secret there, one that they know.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+/// The user that may own it beside the host's own.
+const ROOT: u32 = 0;
 
 /// Where a secret comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,9 +100,24 @@ fn from_file(path: &Path) -> Result<String> {
         mode & READABLE_BY_OTHERS == 0,
         "the secret's file {shown} may be read by others (mode {mode:03o}): `chmod 600 {shown}`"
     );
+    ensure!(
+        mode & WRITABLE_BY_OTHERS == 0,
+        "the secret's file {shown} may be written to by others (mode {mode:03o}): `chmod 600 {shown}`"
+    );
+    check_owner(metadata.uid(), rustix::process::geteuid().as_raw(), &shown)?;
     let mut secret = String::new();
     file.take(SECRET_BYTES_MAX + 1).read_to_string(&mut secret).with_context(cannot)?;
     bounded(secret, &format!("the secret's file {shown}"))
+}
+
+/// Its owner can change it whatever its mode.
+fn check_owner(owner: u32, user: u32, shown: &Display<'_>) -> Result<()> {
+    ensure!(
+        owner == user || owner == ROOT,
+        "the secret's file {shown} belongs to user {owner}, and not to user {user}, as whom the host runs, or root: \
+         `chown {user} {shown}`"
+    );
+    Ok(())
 }
 
 fn bounded(secret: String, what: &str) -> Result<String> {
@@ -185,7 +204,30 @@ mod tests {
         for mode in [0o644, 0o640, 0o604] {
             let (_dir, reference) = file(mode, b"hush");
             let said = refusal(&reference);
-            assert!(said.contains("chmod 600") && said.contains(&format!("{mode:03o}")), "{said}");
+            assert!(said.contains("be read by others") && said.contains("chmod 600"), "{said}");
+            assert!(said.contains(&format!("{mode:03o}")), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_may_write_to_is_refused() {
+        for mode in [0o620, 0o602, 0o622] {
+            let (_dir, reference) = file(mode, b"hush");
+            let said = refusal(&reference);
+            assert!(said.contains("be written to by others") && said.contains("chmod 600"), "{said}");
+            assert!(said.contains(&format!("{mode:03o}")), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_user_is_none_of_ours() {
+        let shown = Path::new("secret").display();
+        for owner in [ROOT, 1000] {
+            check_owner(owner, 1000, &shown).unwrap();
+        }
+        for (owner, user) in [(1001, 1000), (1000, ROOT)] {
+            let said = check_owner(owner, user, &shown).unwrap_err().to_string();
+            assert!(said.contains(&format!("belongs to user {owner}")) && said.contains("`chown"), "{said}");
         }
     }
 

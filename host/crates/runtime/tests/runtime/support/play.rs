@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use stepwell_core::execution::Attempted;
 use stepwell_core::journal::{Entry, StepError};
@@ -45,6 +46,8 @@ struct Inner {
     logs: Vec<LogRecord>,
     vars: std::collections::BTreeMap<String, String>,
     panics: bool,
+    /// How often the host made the guest wait for what is its own.
+    waits: u32,
 }
 
 impl Play {
@@ -84,6 +87,7 @@ impl Play {
             logs: Vec::new(),
             vars: manifest.asks.vars.clone(),
             panics: false,
+            waits: 0,
         };
         let event_json = Json::of(&event_json).unwrap();
         Self { session: Arc::new(Session { inner: Mutex::new(inner) }), event_json }
@@ -225,6 +229,11 @@ impl Calls for Session {
         self.perform(Command::Requested { token, number, request }).ok();
     }
 
+    async fn held(&self, until: BoxFuture<'_, ()>) {
+        self.inner().waits += 1;
+        until.await;
+    }
+
     async fn var(&self, name: String) -> Result<Option<String>, Stopped> {
         tokio::task::yield_now().await;
         let value = self.inner().vars.get(&name).cloned();
@@ -259,6 +268,11 @@ impl Session {
     /// Makes the next `step.run` panic, as a fault of the host would.
     pub(crate) fn panic_at_step(&self) {
         self.inner().panics = true;
+    }
+
+    /// How often the host made the guest wait for what is its own.
+    pub(crate) fn waits(&self) -> u32 {
+        self.inner().waits
     }
 
     /// Sets what the operator grants for a config value.

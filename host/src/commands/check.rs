@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use stepwell_runtime::{Inspection, inspect};
 
 use crate::cli::Check;
-use crate::commands::Failure;
 use crate::commands::plugins::signing::with_end;
+use crate::commands::{Failure, compile_worker};
 use crate::config::{Layers, load};
 use crate::print::{one, say};
 
@@ -28,8 +28,8 @@ fn read(check: &Check) -> Result<Vec<u8>> {
 
 async fn look(check: &Check) -> Result<()> {
     let bytes = read(check)?;
-    let inspection =
-        inspect(bytes.clone().into()).await.with_context(|| format!("{} is refused", check.file.display()))?;
+    let inspection = inspect(bytes.clone().into(), compile_worker::process()).await;
+    let inspection = inspection.with_context(|| format!("{} is refused", check.file.display()))?;
     let signature = Signature::of(check, &bytes)?;
     one(&as_json(&inspection, &signature)?.into(), check.remote.output.output, |_| {
         format!("{}\nsignature  {signature}", describe(&inspection))

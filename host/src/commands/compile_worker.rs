@@ -2,6 +2,13 @@
 
 use std::process::ExitCode;
 
+use stepwell_runtime::CompilerProcess;
+
+/// This very program as the compiler's process.
+pub(crate) fn process() -> CompilerProcess {
+    CompilerProcess::new("/proc/self/exe", ["compile-worker"])
+}
+
 /// Takes its order from standard input; what is wrong goes to standard error.
 pub(crate) fn run() -> ExitCode {
     match stepwell_runtime::compile_to_order(std::io::stdin().lock()) {

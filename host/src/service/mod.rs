@@ -21,7 +21,7 @@ use stepwell_access::{Audit, Tokens};
 use stepwell_api::{ApiState, NavEntry};
 use stepwell_engine::{Clock, Engine, Handle, Ports};
 use stepwell_http::{Limits, Server};
-use stepwell_runtime::{CompilerProcess, Grants, Runtime};
+use stepwell_runtime::{Grants, Runtime};
 use stepwell_store::Store;
 use stepwell_store_sled::{InFlight, SledStore};
 use tokio::task::JoinSet;
@@ -33,6 +33,7 @@ pub(crate) use signal::stop_signal;
 pub(crate) use sources::{from_config, with_secret};
 
 use crate::clock::{SystemChance, SystemClock};
+use crate::commands::compile_worker;
 use crate::config::Config;
 use crate::print::say;
 
@@ -282,7 +283,7 @@ fn start_runtime(plan: &Plan, store: &Arc<dyn Store>) -> Result<Arc<Runtime>> {
     settings.activations_max = u32::try_from(config.limits.activations).unwrap_or(u32::MAX);
     settings.memory_bytes_max = config.limits.guest_memory_mib << 20;
     settings.cpu_max = Duration::from_millis(config.limits.activation_cpu_ms);
-    settings.compiler = Some(CompilerProcess::new("/proc/self/exe", ["compile-worker"]));
+    settings.compiler = Some(compile_worker::process());
     let source = Arc::new(plugins::FromStore(Arc::clone(store)));
     Ok(Arc::new(Runtime::start(settings, source, plan.grants.clone()).context("the runtime cannot start")?))
 }

@@ -98,7 +98,7 @@ fn unfit(refusal: &Refusal) -> Option<String> {
     is_unfit.then(|| format!("it was refused by {}: {:?}", refusal.by, refusal.text))
 }
 
-/// `stepwell check` and the host say the same, but for the bounds of the compiler's process.
+/// `stepwell check` and the host say the same, but for what is at the very edge of the compiler's bounds.
 fn differs(bytes: &[u8], told: &Told, inspected: Option<&Refusal>) -> Option<String> {
     if let Some(unfit) = inspected.and_then(unfit) {
         return Some(format!("stepwell check: {unfit}"));

@@ -105,6 +105,7 @@ pub async fn work(compiler: CompilerProcess) -> Result<()> {
 
 struct Worker {
     runtime: Runtime,
+    compiler: CompilerProcess,
     good: Bytes,
     cases: u64,
     // Its compiled code; goes with it.
@@ -119,10 +120,11 @@ impl Worker {
         settings.threads = 1;
         settings.cpu_max = CPU_MAX;
         let bounds = (COMPILE_CPU_MAX, COMPILE_MEMORY_BYTES_MAX);
-        settings.compiler = Some(CompilerProcess { cpu_max: bounds.0, memory_bytes_max: bounds.1, ..compiler });
+        let compiler = CompilerProcess { cpu_max: bounds.0, memory_bytes_max: bounds.1, ..compiler };
+        settings.compiler = Some(compiler.clone());
         let runtime = Runtime::start(settings, Arc::new(Nowhere), Grants::default())?;
         let good = shell::around(Inner::Nothing, &mut Chance::of(0, 0))?.into();
-        Ok(Self { runtime, good, cases: 0, _dir: dir })
+        Ok(Self { runtime, compiler, good, cases: 0, _dir: dir })
     }
 
     async fn case(&mut self, bytes: Bytes, looked_at: bool) -> Result<Told> {
@@ -139,7 +141,7 @@ impl Worker {
             }
         }
         if looked_at {
-            told.inspected = Some(inspect(bytes).await.err().map(|error| match error {
+            told.inspected = Some(inspect(bytes, self.compiler.clone()).await.err().map(|error| match error {
                 InspectError::Load(error) => refusal(&error),
                 InspectError::Start(error) => Refusal { by: "Start".to_owned(), text: error.to_string() },
             }));

@@ -16,7 +16,8 @@ use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
 use crate::component::{
-    Cache, Compiler, ComponentSource, Components, Describer, LoadError, Loaded, StartError, Tools, Workshop,
+    Cache, Compiler, CompilerProcess, ComponentSource, Components, Describer, LoadError, Loaded, Scratch, StartError,
+    Tools, Workshop,
 };
 use crate::egress::{Egress, Grants, Outbound};
 use crate::guest::{Budget, Ending, Facts, Running, Situation, State, broken_limit, drive, linker, trap_message};
@@ -36,6 +37,8 @@ pub struct Runtime {
     room: Arc<Semaphore>,
     threads: Arc<GuestThreads>,
     ticker: Ticker,
+    /// What a runtime that keeps nothing has to remove.
+    _scratch: Option<Scratch>,
 }
 
 impl Runtime {
@@ -44,19 +47,22 @@ impl Runtime {
     pub fn start(settings: Settings, source: Arc<dyn ComponentSource>, grants: Grants) -> Result<Self, StartError> {
         let engine = crate::engine::build(&settings).map_err(failed)?;
         let cache = Arc::new(Cache::open(&settings.cache_dir, &engine)?);
-        Self::assemble(settings, (engine, Some(cache)), source, grants)
+        Self::assemble(settings, (engine, cache), source, grants)
     }
 
-    /// Starts a runtime for one component that keeps nothing on disk and may reach nothing: for `stepwell check`.
-    pub fn start_bare(source: Arc<dyn ComponentSource>) -> Result<Self, StartError> {
-        let settings = Settings { activations_max: 1, threads: 1, ..Settings::new("") };
+    /// Starts a runtime for one component that keeps nothing and may reach nothing: for `stepwell check`.
+    pub fn start_bare(source: Arc<dyn ComponentSource>, compiler: CompilerProcess) -> Result<Self, StartError> {
+        let settings = Settings { activations_max: 1, threads: 1, compiler: Some(compiler), ..Settings::new("") };
         let engine = crate::engine::build(&settings).map_err(failed)?;
-        Self::assemble(settings, (engine, None), source, Grants::Listed(BTreeMap::new()))
+        let scratch = Scratch::open(&engine)?;
+        let cache = Arc::clone(&scratch.cache);
+        let bare = Self::assemble(settings, (engine, cache), source, Grants::Listed(BTreeMap::new()))?;
+        Ok(Self { _scratch: Some(scratch), ..bare })
     }
 
     fn assemble(
         settings: Settings,
-        (engine, cache): (Engine, Option<Arc<Cache>>),
+        (engine, cache): (Engine, Arc<Cache>),
         source: Arc<dyn ComponentSource>,
         grants: Grants,
     ) -> Result<Self, StartError> {
@@ -79,6 +85,7 @@ impl Runtime {
             engine,
             threads,
             ticker,
+            _scratch: None,
         })
     }
 

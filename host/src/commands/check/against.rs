@@ -14,8 +14,8 @@ use stepwell_runtime::{ComponentSource, Runtime};
 
 use crate::cli::{Check, Id, Remote};
 use crate::client::Client;
-use crate::commands::Failure;
 use crate::commands::runs::find;
+use crate::commands::{Failure, compile_worker};
 use crate::print::{cell, one, say};
 
 /// What the API gives out of a run for a replay.
@@ -29,7 +29,8 @@ struct Replayable {
 pub(super) async fn run(check: &Check, id: &str) -> Result<(), Failure> {
     let bytes = super::read(check)?;
     let Replayable { run, journal, event } = fetch(&check.remote, id).await?;
-    let runtime = Runtime::start_bare(Arc::new(Nowhere)).context("the runtime cannot start")?;
+    let runtime =
+        Runtime::start_bare(Arc::new(Nowhere), compile_worker::process()).context("the runtime cannot start")?;
     let loaded = runtime.load(bytes.into()).await;
     let (component, manifest) = loaded.with_context(|| format!("{} is refused", check.file.display()))?;
     declares(&manifest, &run)?;

@@ -21,7 +21,7 @@ use crate::threads::lower_priority;
 #[derive(Clone, Debug)]
 pub(crate) struct Compiler {
     work: mpsc::Sender<Work>,
-    cache: Option<Arc<Cache>>,
+    cache: Arc<Cache>,
 }
 
 #[derive(Debug)]
@@ -35,9 +35,8 @@ struct Work {
 #[derive(Debug)]
 pub(crate) struct Tools {
     pub(crate) engine: Engine,
-    /// Without one nothing is kept on disk.
-    pub(crate) cache: Option<Arc<Cache>>,
-    /// With one, and a cache, components are compiled there; the guest's bound of memory tells it for which engine.
+    pub(crate) cache: Arc<Cache>,
+    /// With one, components are compiled there; the guest's bound of memory tells it for which engine.
     pub(crate) process: Option<(CompilerProcess, usize)>,
 }
 
@@ -58,17 +57,13 @@ impl Compiler {
 
     /// The components whose code is on disk.
     pub(crate) fn compiled(&self) -> Vec<Digest> {
-        let digests = self.cache.as_ref().map(|cache| cache.digests()).transpose();
-        digests
-            .inspect_err(|error| warn!(%error, "the compiled code cannot be listed"))
-            .ok()
-            .flatten()
-            .unwrap_or_default()
+        let digests = self.cache.digests();
+        digests.inspect_err(|error| warn!(%error, "the compiled code cannot be listed")).unwrap_or_default()
     }
 
     /// Lets go of a component's code on disk.
     pub(crate) fn forget(&self, digest: Digest) {
-        if let Some(Err(error)) = self.cache.as_ref().map(|cache| cache.forget(digest)) {
+        if let Err(error) = self.cache.forget(digest) {
             warn!(%digest, %error, "the compiled code cannot be deleted: it goes once the cache is full");
         }
     }
@@ -83,7 +78,7 @@ impl Compiler {
 
 impl Tools {
     fn compiled(&self, digest: Digest, bytes: &[u8]) -> Result<Component, LoadError> {
-        if let Some(component) = self.cache.as_ref().and_then(|cache| cache.load(&self.engine, digest)) {
+        if let Some(component) = self.cache.load(&self.engine, digest) {
             return Ok(component);
         }
         match self.compiled_by_process(digest, bytes) {
@@ -99,9 +94,8 @@ impl Tools {
 
     /// None where there is no process for it.
     fn compiled_by_process(&self, digest: Digest, bytes: &[u8]) -> Result<Option<Component>, Failed> {
-        let (Some(cache), Some((process, guest_memory_bytes_max))) = (&self.cache, &self.process) else {
-            return Ok(None);
-        };
+        let Some((process, guest_memory_bytes_max)) = &self.process else { return Ok(None) };
+        let cache = &self.cache;
         let target = Target { fingerprint: cache.engine().to_owned(), guest_memory_bytes_max: *guest_memory_bytes_max };
         process.compile(bytes, &target, &cache.aside(digest))?;
         cache.keep_compiled(digest).map_err(|error| Failed::Process(error.to_string()))?;
@@ -116,9 +110,7 @@ impl Tools {
             Err(_) => return Err(LoadError::Compile("the compiler panicked".to_owned())),
         };
         info!(%digest, bytes = bytes.len(), "compiled a component");
-        if let Some(cache) = &self.cache
-            && let Err(error) = cache.keep(digest, &component)
-        {
+        if let Err(error) = self.cache.keep(digest, &component) {
             warn!(%digest, %error, "the compiled code is not kept: it is compiled again at the next start");
         }
         Ok(component)

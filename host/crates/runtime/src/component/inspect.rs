@@ -1,11 +1,13 @@
-//! What can be told of a component file without a host: for `stepwell check`.
+//! What can be told of a component file without a host: for `stepwell check`, which compiles within the host's bounds.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use stepwell_core::{Digest, Manifest};
+use tempfile::TempDir;
+use wasmtime::Engine;
 
-use super::{Compiler, Describer, LoadError, StartError, Tools, Workshop, check};
+use super::{Cache, Compiler, CompilerProcess, Describer, LoadError, StartError, Tools, Workshop, check};
 use crate::guest::linker;
 use crate::limits::Settings;
 use crate::threads::GuestThreads;
@@ -37,17 +39,37 @@ pub enum InspectError {
     Start(#[from] StartError),
 }
 
-/// Checks, compiles and describes a component, with an engine of its own and no cache.
-pub async fn inspect(bytes: Bytes) -> Result<Inspection, InspectError> {
+/// Compiled code for one process alone, in a directory that goes with it.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    pub(crate) cache: Arc<Cache>,
+    _dir: TempDir,
+}
+
+impl Scratch {
+    pub(crate) fn open(engine: &Engine) -> Result<Self, StartError> {
+        let failed = |error: std::io::Error| StartError::Cache {
+            path: std::env::temp_dir().display().to_string(),
+            reason: format!("a directory for compiled code cannot be made in it: {error}"),
+        };
+        let dir = tempfile::Builder::new().prefix("stepwell-").tempdir().map_err(failed)?;
+        Ok(Self { cache: Arc::new(Cache::open(&dir.path().join("compiled"), engine)?), _dir: dir })
+    }
+}
+
+/// Checks, compiles and describes a component, with an engine of its own, and keeps nothing.
+pub async fn inspect(bytes: Bytes, compiler: CompilerProcess) -> Result<Inspection, InspectError> {
     let outside = check(&bytes)?;
     let settings = Settings { activations_max: 1, threads: 1, ..Settings::new("") };
     let failed = |error: wasmtime::Error| StartError::Engine(format!("{error:#}"));
     let engine = crate::engine::build(&settings).map_err(failed)?;
+    let scratch = Scratch::open(&engine)?;
+    let (cache, process) = (Arc::clone(&scratch.cache), Some((compiler, settings.memory_bytes_max)));
     let ticker = Ticker::start(&engine).map_err(StartError::Thread)?;
     let threads = Arc::new(GuestThreads::start(1).map_err(StartError::Thread)?);
     let workshop = Workshop {
         linker: linker(&engine).map_err(failed)?,
-        compiler: Compiler::start(Tools { engine: engine.clone(), cache: None, process: None })?,
+        compiler: Compiler::start(Tools { engine: engine.clone(), cache, process })?,
         describer: Describer::new(threads, ticker.handle(), settings.memory_bytes_max),
     };
     let size = bytes.len();

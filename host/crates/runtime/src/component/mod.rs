@@ -15,6 +15,7 @@ pub(crate) use cache::Cache;
 pub(crate) use check::check;
 pub(crate) use compiler::{Compiler, Tools};
 pub(crate) use describe::Describer;
+pub(crate) use inspect::Scratch;
 pub use inspect::{InspectError, Inspection, inspect};
 pub use process::{CompilerProcess, compile_to_order};
 pub(crate) use store::{Components, Loaded, Workshop};

@@ -1,15 +1,16 @@
 //! Compiling in a process of its own, within bounds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use stepwell_runtime::{CompilerProcess, Grants, compile_to_order};
+use stepwell_runtime::{CompilerProcess, Grants, Runtime, compile_to_order, inspect};
 
 use crate::support::wat::{Guest, describing, workflow};
-use crate::support::{Bench, Play};
+use crate::support::{Bench, Play, Shelf};
 
 /// This very binary as the compiler: the test below does the work where it is called with an order.
-fn this_binary() -> CompilerProcess {
+pub(crate) fn this_binary() -> CompilerProcess {
     let program = std::env::current_exe().unwrap();
     CompilerProcess::new(program, ["compiling::a_process_without_an_order_compiles_nothing", "--exact", "--nocapture"])
 }
@@ -68,6 +69,17 @@ async fn a_component_that_takes_the_compiler_too_much_is_refused() {
     let small = CompilerProcess { memory_bytes_max: 64 << 20, ..this_binary() };
     let error = refused(small, heavy(1, 60_000)).await;
     assert!(error.contains("it takes the compiler more than 64 MiB of memory (COMPILE_MEMORY_BYTES_MAX)"), "{error}");
+}
+
+#[tokio::test]
+async fn a_look_at_a_component_is_bounded_as_the_host_is() {
+    let small = CompilerProcess { memory_bytes_max: 64 << 20, ..this_binary() };
+    let bytes = heavy(1, 60_000);
+    let error = inspect(bytes.clone().into(), small.clone()).await.unwrap_err().to_string();
+    assert!(error.contains("COMPILE_MEMORY_BYTES_MAX"), "{error}");
+    let bare = Runtime::start_bare(Arc::new(Shelf::default()), small).unwrap();
+    let error = bare.load(bytes.into()).await.unwrap_err().to_string();
+    assert!(error.contains("COMPILE_MEMORY_BYTES_MAX"), "{error}");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use serde_json::json;
 use stepwell_core::run::State;
 use stepwell_runtime::{Grants, LoadError, Runtime, Settings, StartError, inspect};
 
+use crate::compiling::this_binary;
 use crate::support::wat::{component, describing, workflow};
 use crate::support::{Bench, Shelf, fixture_bytes};
 
@@ -90,7 +91,7 @@ async fn wrong_types_behind_known_names_are_refused() {
 async fn inspection_tells_contract_imports_and_workflows() {
     let bytes = fixture_bytes("two_workflows");
     let size = bytes.len();
-    let inspection = inspect(bytes.into()).await.unwrap();
+    let inspection = inspect(bytes.into(), this_binary()).await.unwrap();
     assert_eq!((inspection.size, inspection.contract.as_deref()), (size, Some("0.1.0")));
     assert_eq!(inspection.manifest.workflows.len(), 2);
     assert!(inspection.imports.iter().any(|name| name == "stepwell:workflow/step@0.1.0"));
@@ -161,7 +162,7 @@ async fn a_cache_that_others_can_write_to_is_refused() {
 async fn a_component_is_fetched_where_it_is_not_at_hand() {
     let bench = Bench::new(Grants::default());
     let digest = bench.shelf.put(&fixture_bytes("three_steps"));
-    let manifest = inspect(fixture_bytes("three_steps").into()).await.unwrap().manifest;
+    let manifest = inspect(fixture_bytes("three_steps").into(), this_binary()).await.unwrap().manifest;
     let plays: Vec<_> = (0..3).map(|_| crate::support::Play::new(digest, &manifest, json!({}))).collect();
     let ends = futures::future::join_all(plays.iter().map(|play| play.to_end(&bench.runtime))).await;
     assert!(ends.iter().all(|played| played.output() == json!(6)));

@@ -5,6 +5,7 @@ use stepwell_core::run::Wish;
 use crate::client::Delivery;
 use crate::dice::Dice;
 use crate::mutation::Mutation;
+use crate::people::People;
 use crate::program::EVENTS;
 
 /// Something that happens.
@@ -33,6 +34,11 @@ pub(crate) enum Action {
     Read,
     /// An operator sets another config value.
     SetVar,
+    /// A person is erased. `last`: the host dies with it.
+    Erase {
+        person: String,
+        last: bool,
+    },
 }
 
 /// The whole of it, each with its time.
@@ -48,7 +54,7 @@ pub(crate) struct Agenda {
 }
 
 impl Agenda {
-    pub(crate) fn throw(dice: &mut Dice, mutation: Option<Mutation>) -> Self {
+    pub(crate) fn throw(dice: &mut Dice, (people, mutation): (&mut People, Option<Mutation>)) -> Self {
         // What a planted fault needs to show at all.
         let likely = |chance: u64, planted: Mutation| if mutation == Some(planted) { 1000 } else { chance };
         let calm_at = dice.spread(2_000, 20 * 24 * 3_600_000);
@@ -73,7 +79,8 @@ impl Agenda {
         add(dice, likely(250, Mutation::IgnoreLease), 3, &|_| Action::TakeOver);
         add(dice, likely(600, Mutation::ReadSubmitted), 10, &|_| Action::Read);
         add(dice, 300, 2, &|_| Action::SetVar);
-        for delivery in deliveries(dice) {
+        actions.extend(people.erasures(calm_at, mutation));
+        for delivery in deliveries(dice, people) {
             let at = if dice.permille(300) { 10 } else { dice.spread(1, calm_at) };
             actions.push((at, Action::Deliver(delivery)));
         }
@@ -98,12 +105,12 @@ fn jump(dice: &mut Dice) -> i64 {
 }
 
 /// Events, some of them delivered again, as they were or with another body.
-fn deliveries(dice: &mut Dice) -> Vec<Delivery> {
+fn deliveries(dice: &mut Dice, people: &mut People) -> Vec<Delivery> {
     let mut all = Vec::new();
     for number in 0..dice.spread(1, 24) {
         let external_id = dice.permille(850).then(|| format!("msg_{number}"));
         let name = dice.pick(EVENTS).copied().unwrap_or("user/created");
-        let delivery = Delivery { external_id, name, body: number };
+        let delivery = Delivery { external_id, name, body: number, subject: people.next() };
         if delivery.external_id.is_some() {
             for _ in 0..dice.between(0, 4).saturating_sub(2) {
                 let other = dice.permille(300);

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use stepwell_core::run::Wish;
 use stepwell_core::{Digest, EventId, Json, RunId};
 use stepwell_engine::{Changed, ControlError, Draft, Handle, IngestError, Ingested};
-use stepwell_store::Store;
+use stepwell_store::{Erasure, Store};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::check::{Checked, Checker, hold, short};
 use crate::host::HostId;
+use crate::ledger::Gone;
 use crate::program::Component;
 use crate::store::SimStore;
 use crate::world::{Inner, World};
@@ -22,6 +23,7 @@ pub(crate) struct Delivery {
     pub(crate) external_id: Option<String>,
     pub(crate) name: &'static str,
     pub(crate) body: u64,
+    pub(crate) subject: Option<String>,
 }
 
 /// What a sender hears.
@@ -46,7 +48,7 @@ impl Delivery {
             v: None,
             meta: Json::null(),
             not_before,
-            subject: None,
+            subject: self.subject.clone(),
         }
     }
 }
@@ -75,6 +77,23 @@ pub(crate) async fn wish(world: Arc<World>, to: (HostId, Handle), run: RunId, wi
     let mut inner = world.lock();
     let checked = inner.wished(run, wish, &result);
     inner.note(checked);
+}
+
+/// Asks for a person to be erased.
+pub(crate) async fn erase(world: Arc<World>, to: (HostId, Handle), person: String) {
+    let (host, handle) = to;
+    world.seam(host).await;
+    world.lock().asked_to_erase.insert(person.clone());
+    let result = handle.erase(&person).await;
+    world.seam(host).await;
+    let mut inner = world.lock();
+    inner.say(format_args!("erasing {person} is answered {result:?}"));
+    if matches!(result, Ok(Erasure::Done { .. })) {
+        let gone = Gone::Erased(person);
+        let runs: Vec<RunId> =
+            inner.ledger.applied.gone_runs.iter().filter(|(_, it)| **it == gone).map(|(run, _)| *run).collect();
+        inner.ledger.erased.extend(runs);
+    }
 }
 
 /// Puts a component into service.
@@ -112,7 +131,7 @@ pub(crate) async fn read(world: Arc<World>, host: HostId) {
 
 /// Has the newest host look for what is due.
 pub(crate) async fn nudge(world: &World, host: HostId, handle: &Handle) {
-    let delivery = Delivery { external_id: None, name: "nudge/now", body: 0 };
+    let delivery = Delivery { external_id: None, name: "nudge/now", body: 0, subject: None };
     let told = handle.ingest(delivery.draft(None)).await.is_ok();
     let mut inner = world.lock();
     if told && inner.is_alive(host) {
@@ -157,6 +176,10 @@ impl Inner {
                 return hold(false, Checker::Deliveries, || format!("{delivery:?} was refused: {refusal}"));
             }
         };
+        if self.ledger.applied.gone_events.contains_key(&id) {
+            // Its delivery is known for longer.
+            return Ok(());
+        }
         let number = self.ledger.applied.events.get(&id).map(|row| row.number);
         let durable = self.disk.durable;
         hold(number.is_some_and(|number| number <= durable), Checker::DurableFirst, || {
@@ -174,6 +197,9 @@ impl Inner {
             return Ok(());
         }
         let wishes = self.ledger.wishes.entry(run).and_modify(|count| *count += 1).or_insert(1);
+        if self.ledger.durable.gone_runs.contains_key(&run) {
+            return Ok(());
+        }
         let durable = self.ledger.durable.runs.get(&run);
         hold(durable.is_some_and(|row| row.wishes >= *wishes), Checker::DurableFirst, || {
             format!("{wish:?} of {} was answered before it was durable", short(run))

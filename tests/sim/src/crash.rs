@@ -1,6 +1,6 @@
 //! What is left after a crash: what was durable, and as much of the rest as chance has it.
 
-use stepwell_store::Store;
+use stepwell_store::{EventFilter, Page, Store};
 
 use crate::backend::{Memory, block_on};
 use crate::check::{Checker, Violation};
@@ -30,7 +30,7 @@ impl World {
                 inner.ledger.crashed(kept);
                 inner.unheard = false;
                 inner.unknown_plugin = false;
-                let checked = inner.check_acknowledged();
+                let checked = inner.check_acknowledged().and_then(|()| inner.check_gone());
                 inner.note(checked);
             }
             Err(what) => inner.note(Err(Violation { checker: Checker::Host, what })),
@@ -85,6 +85,14 @@ fn is_there(store: &dyn Store, write: &Write) -> bool {
                 kept.is_some_and(|kept| kept.component == plugin.component && kept.active == plugin.active)
             })
         }),
-        Write::Lease(_) | Write::Nothing => false,
+        Write::Erase(person) => {
+            let filter = EventFilter { subject: Some(person.clone()), ..EventFilter::default() };
+            let first = Page { limit: 1, after: None };
+            let events = block_on(store.events(&filter, first));
+            // It is the last write of all: nobody of this name has come again. An event goes with its runs.
+            events.is_ok_and(|(events, next)| events.is_empty() && next.is_none())
+        }
+        // Durable at once where this has to be found out.
+        Write::Prune(..) | Write::Lease(_) | Write::Nothing => false,
     }
 }

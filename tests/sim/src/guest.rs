@@ -110,6 +110,7 @@ impl SimExecutor {
         inner.executions += 1;
         let number = inner.executions;
         let before = *inner.ledger.executed.entry(activation.run).and_modify(|count| *count += 1).or_default();
+        let is_gone = inner.ledger.applied.gone_runs.contains_key(&activation.run);
         inner.ledger.executions.push(Execution {
             number,
             host: self.host,
@@ -118,7 +119,7 @@ impl SimExecutor {
             gone: false,
             wrote: 0,
             released: None,
-            over: false,
+            over: is_gone,
         });
         let (run, workflow) = (short(activation.run), &activation.workflow);
         inner.say(format_args!("host {} executes {run} of {workflow} on {}", self.host, activation.component.short()));
@@ -296,7 +297,8 @@ impl Guest<'_> {
         let asked_at = {
             let inner = self.world.lock();
             // One that is made again is on record already, and does not pass the store a second time.
-            (!inner.is_on_record(&self.place)).then_some(inner.disk.submitted)
+            let is_gone = inner.ledger.applied.gone_runs.contains_key(&self.place.run);
+            (!is_gone && !inner.is_on_record(&self.place)).then_some(inner.disk.submitted)
         };
         let permit = self.calls.permit(token).await?;
         self.world.seam(self.place.host).await;

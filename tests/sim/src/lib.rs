@@ -9,6 +9,7 @@ mod backend;
 mod check;
 mod client;
 mod crash;
+mod deleting;
 mod dice;
 mod disk;
 mod fanout;
@@ -18,6 +19,7 @@ mod ledger;
 mod mark;
 mod mutation;
 mod odds;
+mod people;
 mod planted;
 mod ports;
 mod program;
@@ -37,13 +39,12 @@ pub use check::{Checker, Violation};
 pub use mark::{Mark, Marks};
 pub use mutation::Mutation;
 
-use stepwell_engine::Settings;
-
 use backend::{Backend, Memory, Sled};
 use dice::Dice;
 use disk::Disk;
 use ledger::Ledger;
 use odds::Odds;
+use people::settings;
 use provider::Provider;
 use simulation::Simulation;
 use time::Time;
@@ -58,6 +59,9 @@ pub struct Options {
     pub sled: bool,
     /// A fault to plant.
     pub mutation: Option<Mutation>,
+    /// Whether hosts delete by their clocks in some seeds: by retention, and as events ask. Such a seed does not take
+    /// the same way each time: in which order its tasks learn that the host is open is tokio's chance.
+    pub deletes: bool,
     /// Whether the whole trace is kept, and not its end alone.
     pub trace: bool,
 }
@@ -121,7 +125,6 @@ pub fn simulate(seed: u64, options: Options) -> anyhow::Result<Report> {
 
 fn world(seed: u64, options: Options, backend: Box<dyn Backend>) -> World {
     let mut odds = Dice::part(seed, "odds");
-    let activations_max = usize::try_from(odds.between(1, 8)).unwrap_or(1);
     World::new(Inner {
         dice: Dice::part(seed, "world"),
         odds: Odds::throw(&mut odds),
@@ -139,11 +142,13 @@ fn world(seed: u64, options: Options, backend: Box<dyn Backend>) -> World {
         executions: 0,
         forgotten: BTreeSet::new(),
         unheard: false,
+        dies_erasing: false,
+        asked_to_erase: BTreeSet::new(),
         unknown_plugin: false,
         answers: Vec::new(),
         violation: None,
         marks: Marks::new(),
-        settings: Settings { activations_max, reenters: odds.permille(100), ..Settings::default() },
+        settings: settings(seed, &options, &mut odds),
     })
 }
 

@@ -27,6 +27,9 @@ struct Arguments {
     /// Over the embedded store in temporary directories: slower
     #[arg(long)]
     sled: bool,
+    /// Let hosts delete by their clocks: such a seed may take another way each time
+    #[arg(long)]
+    deletes: bool,
 }
 
 fn main() -> ExitCode {
@@ -43,16 +46,17 @@ fn main() -> ExitCode {
 /// Answers whether everything stayed true.
 fn run(arguments: &Arguments) -> Result<bool> {
     match arguments.seed {
-        Some(seed) => one(seed, arguments.sled),
+        Some(seed) => one(seed, arguments),
         None => many(arguments),
     }
 }
 
-fn one(seed: u64, sled: bool) -> Result<bool> {
-    let report = simulate(seed, Options { sled, mutation: None, trace: true })?;
+fn one(seed: u64, arguments: &Arguments) -> Result<bool> {
+    let Arguments { sled, deletes, .. } = *arguments;
+    let report = simulate(seed, Options { sled, deletes, mutation: None, trace: true })?;
     report.trace.iter().for_each(|line| say(line));
     say(&format!("seed {seed}: {:?}, hash {:016x}", report.figures, report.hash));
-    verdict(&report, sled);
+    verdict(&report, arguments);
     Ok(report.violation.is_none())
 }
 
@@ -64,7 +68,8 @@ fn many(arguments: &Arguments) -> Result<bool> {
     let goes_on = |seeds: u64| limit.map_or(seeds < arguments.seeds, |limit| begun.elapsed() < limit);
     while goes_on(seeds) {
         let seed = arguments.base.checked_add(seeds).context("there are no more seeds")?;
-        let report = simulate(seed, Options { sled: arguments.sled, ..Options::default() })?;
+        let report =
+            simulate(seed, Options { sled: arguments.sled, deletes: arguments.deletes, ..Options::default() })?;
         total.add(&report.figures);
         for (mark, count) in &report.marks {
             *marks.entry(*mark).or_default() += count;
@@ -72,7 +77,7 @@ fn many(arguments: &Arguments) -> Result<bool> {
         seeds += 1;
         if report.violation.is_some() {
             report.trace.iter().for_each(|line| say(line));
-            verdict(&report, arguments.sled);
+            verdict(&report, arguments);
             return Ok(false);
         }
     }
@@ -95,8 +100,9 @@ fn many(arguments: &Arguments) -> Result<bool> {
     Ok(true)
 }
 
-fn verdict(report: &Report, sled: bool) {
-    let flag = if sled { " --sled" } else { "" };
+fn verdict(report: &Report, arguments: &Arguments) {
+    let flags = [(arguments.sled, " --sled"), (arguments.deletes, " --deletes")];
+    let flag: String = flags.iter().filter(|(is, _)| *is).map(|(_, flag)| *flag).collect();
     match &report.violation {
         Some(violation) => say(&format!(
             "seed {} fails: {violation}\nrepeat it: cargo xtask sim --seed {}{flag}",

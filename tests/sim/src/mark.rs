@@ -29,6 +29,11 @@ pub enum Mark {
     PausedForDeaths,
     PausedForItsComponent,
     ResultWrittenBehind,
+    PersonErased,
+    PersonErasedWhileExecuted,
+    HostDiedErasing,
+    ErasedAsAnEventAsked,
+    Pruned,
 }
 
 impl Mark {
@@ -58,6 +63,11 @@ impl Mark {
         Self::PausedForDeaths,
         Self::PausedForItsComponent,
         Self::ResultWrittenBehind,
+        Self::PersonErased,
+        Self::PersonErasedWhileExecuted,
+        Self::HostDiedErasing,
+        Self::ErasedAsAnEventAsked,
+        Self::Pruned,
     ];
 }
 

@@ -43,6 +43,12 @@ pub enum Mutation {
     DueLater,
     /// The store keeps another output than it was given.
     ChangeOutput,
+    /// The store says that a person is erased, and leaves all there.
+    KeepErased,
+    /// The store prunes as of two days later.
+    PruneTooSoon,
+    /// The store prunes as of two days before.
+    PruneTooLate,
     /// The store fails a call though nothing is wrong with it.
     FailForNothing,
 }
@@ -69,6 +75,9 @@ impl Mutation {
         (Self::ForgetWish, Checker::Wishes),
         (Self::DueLater, Checker::Prompt),
         (Self::ChangeOutput, Checker::Outcome),
+        (Self::KeepErased, Checker::Erased),
+        (Self::PruneTooSoon, Checker::Retained),
+        (Self::PruneTooLate, Checker::Retained),
         (Self::FailForNothing, Checker::Host),
     ];
 }

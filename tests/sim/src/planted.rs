@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stepwell_core::journal::{EntryState, StepError};
 use stepwell_core::{Digest, Entry, Json, RunId, Timestamp, WorkflowId};
 use stepwell_engine::Exit;
-use stepwell_store::{Claimed, Element, Error, Lease, Store};
+use stepwell_store::{Claimed, Element, Erasure, Error, Lease, Store};
 
 use crate::mutation::Mutation;
 use crate::world::Inner;
@@ -81,6 +81,28 @@ impl Inner {
             Some(_) | None => {}
         }
         claimed
+    }
+
+    /// What the store says of an erasure in place of doing it.
+    pub(crate) fn planted_erasure(&self, person: &str) -> Option<Erasure> {
+        let rows = &self.ledger.applied;
+        let (events, runs) = rows.about(person);
+        match self.mutation {
+            Some(Mutation::KeepErased) if !events.is_empty() => {
+                Some(Erasure::Done { events: events.len() as u64, runs: runs.len() as u64 })
+            }
+            Some(_) | None => None,
+        }
+    }
+
+    /// The time that the store prunes as of.
+    pub(crate) fn planted_now(&self, now: Timestamp) -> Timestamp {
+        let days = std::time::Duration::from_secs(2 * 24 * 3600);
+        match self.mutation {
+            Some(Mutation::PruneTooSoon) => now.after(days),
+            Some(Mutation::PruneTooLate) => Timestamp::from_millis(now.as_millis() - 2 * 24 * 3_600_000),
+            Some(_) | None => now,
+        }
     }
 
     /// What readers read.

@@ -15,6 +15,7 @@ use crate::dice::Dice;
 use crate::host::{Host, HostId};
 use crate::mark::Mark;
 use crate::odds::Odds;
+use crate::people::People;
 use crate::program::{Component, Shape};
 use crate::world::World;
 
@@ -51,7 +52,9 @@ impl Simulation {
         let mut dice = Dice::part(seed, "agenda");
         let mutation = world.lock().mutation;
         let shape = Shape::throw(&mut dice, mutation);
-        let Agenda { actions, calm_at, storm, long_down } = Agenda::throw(&mut dice, mutation);
+        let mut people = People::throw(seed);
+        let agenda = Agenda::throw(&mut dice, (&mut people, mutation));
+        let Agenda { actions, calm_at, storm, long_down } = agenda;
         let mut simulation = Self {
             world,
             seed,
@@ -136,7 +139,15 @@ impl Simulation {
         inner.say(format_args!("from now on nothing goes wrong"));
         inner.odds = Odds::CALM;
         inner.hosts.values_mut().for_each(|process| process.dies_at = None);
+        inner.dies_erasing = false;
+        let prunes = inner.settings.retention.take().is_some();
         drop(inner);
+        if prunes {
+            // Who prunes by the clock never comes to rest: the next host does not.
+            while let Some(host) = self.hosts.last().map(|host| host.id) {
+                self.end(host, "it is replaced by one that does not prune");
+            }
+        }
         self.enter(0, Action::EndSuperseded);
         self.enter(0, Action::Start);
     }
@@ -222,7 +233,16 @@ impl Simulation {
                 }
             }
             Action::SetVar => self.world.lock().var += 1,
+            Action::Erase { person, last } => self.erase(person, last),
         }
+    }
+
+    fn erase(&mut self, person: String, last: bool) {
+        let Some(to) = self.open_host() else {
+            return self.later(3_600_000, Action::Erase { person, last });
+        };
+        self.world.lock().dies_erasing = last && !self.calm;
+        self.ask(to.0, client::erase(Arc::clone(&self.world), to, person));
     }
 
     fn deliver(&mut self, delivery: Delivery) {
@@ -356,9 +376,22 @@ impl Simulation {
         match self.calm {
             true => self.enter(0, Action::Start),
             false => {
-                let long = self.world.lock().dice.permille(self.long_down);
-                self.later(if long { 3 * 24 * 3_600_000 } else { 10_000 }, Action::Start);
+                let down_ms = self.down_ms();
+                let at = self.world.lock().time.passed() + down_ms;
+                self.enter(at, Action::Start);
             }
+        }
+    }
+
+    /// How long nobody is there after an end: mostly for a moment, at times for up to three days, and often then for
+    /// longer than a provider remembers a key.
+    fn down_ms(&self) -> u64 {
+        const DAY_MS: u64 = 24 * 3_600_000;
+        let dice = &mut self.world.lock().dice;
+        match (dice.permille(self.long_down), dice.permille(500)) {
+            (false, _) => dice.spread(1, 10_000),
+            (true, false) => dice.spread(1, 3 * DAY_MS),
+            (true, true) => DAY_MS + dice.spread(1, 2 * DAY_MS),
         }
     }
 

@@ -149,14 +149,18 @@ impl Store for SimStore {
         .await
     }
 
-    async fn prune(&self, _: Timestamp, _: &Retention, _: usize) -> Result<Pruned, Error> {
-        // Retention is not simulated: there is nothing old enough.
-        Ok(Pruned::default())
+    async fn prune(&self, now: Timestamp, retention: &Retention, max: usize) -> Result<Pruned, Error> {
+        self.call(|inner| inner.prune(now, (retention, max))).await
     }
 
-    async fn erase(&self, _: &str, _: Timestamp) -> Result<Erasure, Error> {
-        // Nor is erasing: nobody asks for it.
-        Ok(Erasure::Unknown)
+    async fn erase(&self, subject: &str, at: Timestamp) -> Result<Erasure, Error> {
+        let host = self.host;
+        let (erasure, number) = self.call(|inner| inner.erase(host, subject, at)).await?;
+        self.durable(Sequence(number)).await?;
+        let mut inner = self.world.lock();
+        let checked = inner.check_gone();
+        inner.note(checked);
+        Ok(erasure)
     }
 
     async fn close(&self) -> Result<(), Error> {

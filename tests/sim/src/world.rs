@@ -57,6 +57,10 @@ pub(crate) struct Inner {
     pub(crate) forgotten: BTreeSet<RunId>,
     /// The newest host may not know of what a superseded one has taken in.
     pub(crate) unheard: bool,
+    /// Whom somebody has asked to be erased: others an event has.
+    pub(crate) asked_to_erase: BTreeSet<String>,
+    /// The host dies in its next erasure.
+    pub(crate) dies_erasing: bool,
     /// A superseded host has put a plugin into service: the newest one does not know its limits. The embedded store
     /// has one process.
     pub(crate) unknown_plugin: bool,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use stepwell_core::{RunId, Timestamp, WorkflowId};
-use stepwell_store::{Claimed, Element, Error, Lease, Store, Verdict};
+use stepwell_store::{Claimed, Element, Erasure, Error, Lease, Pruned, Retention, Store, Verdict};
 use stepwell_testkit::MemoryStore;
 
 use super::Backend;
@@ -27,6 +27,8 @@ enum Op {
     Acquire,
     Claim(Lease, WorkflowId, Timestamp, usize),
     Unclaim(Lease, RunId),
+    Erase(String, Timestamp),
+    Prune(Timestamp, Box<Retention>, usize),
 }
 
 impl Memory {
@@ -42,6 +44,8 @@ impl Memory {
                 Op::Acquire => drop(at_once(self.durable.acquire())),
                 Op::Claim(lease, queue, now, max) => drop(at_once(self.durable.claim(lease, &queue, now, max))),
                 Op::Unclaim(lease, run) => drop(at_once(self.durable.unclaim(lease, run))),
+                Op::Erase(person, at) => drop(at_once(self.durable.erase(&person, at))),
+                Op::Prune(now, retention, max) => drop(at_once(self.durable.prune(now, &retention, max))),
             }
         }
     }
@@ -73,6 +77,30 @@ impl Backend for Memory {
     fn unclaim(&mut self, lease: Lease, run: RunId) -> Result<(), Error> {
         self.between.push_back((self.last, Op::Unclaim(lease, run)));
         at_once(self.applied.unclaim(lease, run))
+    }
+
+    fn erase(&mut self, number: u64, person: &str, at: Timestamp, _: bool) -> Result<(Erasure, bool), Error> {
+        self.last = number;
+        self.between.push_back((number, Op::Erase(person.to_owned(), at)));
+        at_once(self.applied.erase(person, at)).map(|erasure| (erasure, false))
+    }
+
+    fn prune(
+        &mut self,
+        number: u64,
+        now: Timestamp,
+        (retention, max): (&Retention, usize),
+    ) -> Result<(Pruned, bool), Error> {
+        let pruned = at_once(self.applied.prune(now, retention, max))?;
+        if pruned.runs + pruned.events > 0 {
+            self.last = number;
+            self.between.push_back((number, Op::Prune(now, Box::new(retention.clone()), max)));
+        }
+        Ok((pruned, false))
+    }
+
+    fn stands(&self) -> Option<Arc<dyn Store>> {
+        self.reads_submitted()
     }
 
     fn queues(&self) -> Result<Vec<(WorkflowId, Option<Timestamp>)>, Error> {

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use stepwell_core::{RunId, Timestamp, WorkflowId};
-use stepwell_store::{Claimed, Element, Error, Lease, Store, Verdict};
+use stepwell_store::{Claimed, Element, Erasure, Error, Lease, Pruned, Retention, Store, Verdict};
 
 use crate::dice::Dice;
 
@@ -26,6 +26,15 @@ pub(crate) trait Backend: Debug + Send {
     fn claim(&mut self, lease: Lease, queue: &WorkflowId, now: Timestamp, max: usize) -> Result<Vec<Claimed>, Error>;
 
     fn unclaim(&mut self, lease: Lease, run: RunId) -> Result<(), Error>;
+
+    /// Erases. Answers too whether that is durable already. `last`: the process dies with it, at any moment.
+    fn erase(&mut self, number: u64, person: &str, at: Timestamp, last: bool) -> Result<(Erasure, bool), Error>;
+
+    /// Prunes at most so many; a write only where something goes. Answers too whether it is durable already.
+    fn prune(&mut self, number: u64, now: Timestamp, of: (&Retention, usize)) -> Result<(Pruned, bool), Error>;
+
+    /// Where to read what stands right after [`Backend::prune`].
+    fn stands(&self) -> Option<Arc<dyn Store>>;
 
     fn queues(&self) -> Result<Vec<(WorkflowId, Option<Timestamp>)>, Error>;
 

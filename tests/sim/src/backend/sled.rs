@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use stepwell_core::{RunId, Timestamp, WorkflowId};
-use stepwell_store::{Claimed, Element, Error, Lease, Sequence, Store, Verdict};
+use stepwell_store::{Claimed, Element, Erasure, Error, Lease, Pruned, Retention, Sequence, Store, Verdict};
 use stepwell_store_sled::{Options, SledStore};
 use tempfile::TempDir;
 
@@ -26,6 +26,8 @@ pub(crate) struct Sled {
     sequence: Sequence,
     /// The last file of the log and its size when everything in it was durable.
     synced: Option<(PathBuf, u64)>,
+    /// Of an erasure that the process dies with: the directory as it was before.
+    erasing: Option<TempDir>,
 }
 
 /// Syncs wait here while it is shut.
@@ -63,7 +65,7 @@ impl Sled {
         let gate = Arc::<Gate>::default();
         let store = Some(Arc::new(open(dir.path(), &gate)?));
         gate.set(true);
-        Ok(Self { store, gate, dir, submitted: 0, sequence: Sequence::default(), synced: None })
+        Ok(Self { store, gate, dir, submitted: 0, sequence: Sequence::default(), synced: None, erasing: None })
     }
 
     fn store(&self) -> Result<&Arc<SledStore>, Error> {
@@ -90,6 +92,28 @@ impl Sled {
             OpenOptions::new().write(true).open(&last)?.set_len(cut)?;
         }
         Ok(image)
+    }
+
+    /// The directory as it was before an erasure, with as much of what that has put to the log as chance has it: the
+    /// keys are still there, which is what goes last.
+    fn half_erased(&self, before: TempDir, dice: &mut Dice) -> std::io::Result<TempDir> {
+        if let Some(last) = last_segment(before.path())?
+            && let Some(name) = last.file_name()
+        {
+            let log = fs::read(self.dir.path().join("log").join(name))?;
+            let kept = dice.between(fs::metadata(&last)?.len(), log.len() as u64);
+            fs::write(&last, log.get(..usize::try_from(kept).unwrap_or(log.len())).unwrap_or_default())?;
+        }
+        Ok(before)
+    }
+
+    /// Makes everything durable that was submitted.
+    fn sync_all(&mut self) -> Result<(), Error> {
+        self.gate.set(false);
+        let synced = block_on(self.store()?.durable(self.sequence));
+        self.gate.set(true);
+        self.note_synced();
+        synced
     }
 
     fn note_synced(&mut self) {
@@ -149,16 +173,49 @@ impl Backend for Sled {
         block_on(self.store()?.unclaim(lease, run))
     }
 
+    fn erase(&mut self, number: u64, person: &str, at: Timestamp, last: bool) -> Result<(Erasure, bool), Error> {
+        self.sync_all()?;
+        if last {
+            let before = tempfile::tempdir().and_then(|before| copy(self.dir.path(), before.path()).map(|()| before));
+            self.erasing = Some(before.map_err(|error| Error::Unavailable(error.to_string()))?);
+        }
+        // It answers once it is durable, and so is everything before it.
+        self.gate.set(false);
+        let erasure = block_on(self.store()?.erase(person, at));
+        self.gate.set(true);
+        self.submitted = number;
+        if !last {
+            self.note_synced();
+        }
+        erasure.map(|erasure| (erasure, !last))
+    }
+
+    fn prune(
+        &mut self,
+        number: u64,
+        now: Timestamp,
+        (retention, max): (&Retention, usize),
+    ) -> Result<(Pruned, bool), Error> {
+        let pruned = block_on(self.store()?.prune(now, retention, max))?;
+        let wrote = pruned.runs + pruned.events > 0;
+        if wrote {
+            self.sequence = self.sequence.max(pruned.sequence);
+            self.submitted = number;
+            self.sync_all()?;
+        }
+        Ok((pruned, wrote))
+    }
+
+    fn stands(&self) -> Option<Arc<dyn Store>> {
+        self.reads()
+    }
+
     fn queues(&self) -> Result<Vec<(WorkflowId, Option<Timestamp>)>, Error> {
         block_on(self.store()?.queues())
     }
 
     fn sync(&mut self, _: u64) -> Result<u64, Error> {
-        self.gate.set(false);
-        let synced = block_on(self.store()?.durable(self.sequence));
-        self.gate.set(true);
-        self.note_synced();
-        synced.map(|()| self.submitted)
+        self.sync_all().map(|()| self.submitted)
     }
 
     fn reads(&self) -> Option<Arc<dyn Store>> {
@@ -166,10 +223,13 @@ impl Backend for Sled {
     }
 
     fn crash(&mut self, _: u64, dice: &mut Dice) -> Result<Option<u64>, String> {
-        let image = match dice.permille(500) {
-            true => Some(self.image(dice).map_err(|error| format!("no copy of the directory: {error}"))?),
-            false => None,
+        let before = self.erasing.take().filter(|_| dice.permille(800));
+        let image = match before {
+            Some(before) => Some(self.half_erased(before, dice)),
+            None if dice.permille(500) => Some(self.image(dice)),
+            None => None,
         };
+        let image = image.transpose().map_err(|error| format!("no copy of the directory: {error}"))?;
         let all = image.is_none().then_some(self.submitted);
         self.drop_store();
         if let Some(image) = image {

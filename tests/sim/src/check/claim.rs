@@ -24,6 +24,7 @@ impl Inner {
         let held = self.ledger.claims.get(&claimed.run.id);
         hold(held.is_none(), Checker::OneHand, || format!("{run} was claimed, but host {held:?} has it"))?;
         let Some(row) = self.ledger.applied.runs.get(&claimed.run.id) else {
+            self.check_not_gone(&self.ledger.applied, claimed.run.id, "was claimed")?;
             return hold(false, Checker::Fanout, || format!("{run} was claimed, but no event started it"));
         };
         self.check_due(claimed.run.id, row, now)
@@ -50,6 +51,9 @@ impl Inner {
 
     pub(crate) fn check_execute(&mut self, host: HostId, activation: &Activation) -> Checked {
         let (id, run) = (activation.run, short(activation.run));
+        if self.ledger.applied.gone_runs.contains_key(&id) {
+            return self.check_goes_on(host, id, "is executed");
+        }
         if self.ledger.claims.get(&id) != Some(&host) {
             // A host whose lease is superseded may not know it yet.
             let epoch = self.hosts.get(&host).map(|process| process.epoch);

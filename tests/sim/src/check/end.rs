@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stepwell_core::run::{ErrorKind, State};
-use stepwell_core::{Run, RunId};
+use stepwell_core::{EventId, Run, RunId};
 use stepwell_store::limits::PAGE_MAX;
 use stepwell_store::{Error, Page, RunFilter, Store};
 
@@ -16,7 +16,8 @@ impl Inner {
     /// What was acknowledged is there, as it was sent.
     pub(crate) fn check_acknowledged(&self) -> Checked {
         let store = self.store()?;
-        for (id, data) in &self.ledger.acknowledged {
+        let is_gone = |id: &EventId| self.ledger.durable.gone_events.contains_key(id);
+        for (id, data) in self.ledger.acknowledged.iter().filter(|(id, _)| !is_gone(id)) {
             let event = block_on(store.event(*id)).map_err(|error| unreadable(&error))?;
             let kept = event.map(|event| event.data.as_str().to_owned());
             hold(kept.as_ref() == Some(data), Checker::Acknowledged, || {
@@ -28,6 +29,8 @@ impl Inner {
 
     /// Nothing happens any more: everything is as it should be.
     pub(crate) fn check_end(&self) -> Checked {
+        self.check_gone()?;
+        self.check_erasures_asked_for()?;
         self.check_acknowledged()?;
         for (id, row) in &self.ledger.durable.runs {
             hold(row.state.status().is_end(), Checker::Ends, || {
@@ -67,12 +70,12 @@ impl Inner {
         self.check_counts_read(&counts)
     }
 
-    fn store(&self) -> Result<Arc<dyn Store>, Violation> {
+    pub(super) fn store(&self) -> Result<Arc<dyn Store>, Violation> {
         self.disk.reads().ok_or_else(|| unreadable(&Error::Closed))
     }
 }
 
-fn all_runs(store: &Arc<dyn Store>) -> Result<Vec<Run>, Error> {
+pub(super) fn all_runs(store: &Arc<dyn Store>) -> Result<Vec<Run>, Error> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let page = Page { limit: PAGE_MAX, after };
@@ -85,6 +88,6 @@ fn all_runs(store: &Arc<dyn Store>) -> Result<Vec<Run>, Error> {
     }
 }
 
-fn unreadable(error: &Error) -> Violation {
+pub(super) fn unreadable(error: &Error) -> Violation {
     Violation { checker: Checker::Host, what: format!("the store cannot be read: {error}") }
 }

@@ -130,6 +130,9 @@ impl Inner {
 
     /// A request leaves now.
     pub(crate) fn check_leaves(&mut self, place: &Place, nth: u32, step: &str, request: &Request) -> Checked {
+        if self.ledger.applied.gone_runs.contains_key(&place.run) {
+            return self.check_goes_on(place.host, place.run, "sends a request");
+        }
         let (durable, now) = (self.disk.durable, self.time.passed());
         let run = short(place.run);
         let of_run = self.ledger.applied.runs.get(&place.run);

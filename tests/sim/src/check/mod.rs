@@ -3,6 +3,7 @@
 
 mod claim;
 mod end;
+mod gone;
 mod guest;
 mod read;
 mod submit;
@@ -11,6 +12,7 @@ use std::fmt;
 
 use stepwell_core::RunId;
 
+pub(crate) use gone::{Taken, all_ids};
 pub(crate) use guest::{call, check_passed_the_store};
 
 /// One thing that must stay true.
@@ -52,6 +54,10 @@ pub enum Checker {
     Prompt,
     /// A run ends with what its workflow returned.
     Outcome,
+    /// Nobody who was erased is read or executed again, and of others nothing is missing.
+    Erased,
+    /// Nothing open goes by retention, nothing before its time, and nothing stays for long after it.
+    Retained,
     /// The host comes to rest, and starts again after a crash.
     Host,
 }

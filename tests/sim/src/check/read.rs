@@ -4,11 +4,15 @@ use stepwell_core::{Event, EventId, RunId};
 use stepwell_store::{Counts, RunDetail};
 
 use super::{Checked, Checker, hold, short};
+use crate::ledger::Rows;
 use crate::world::Inner;
 
 impl Inner {
     pub(crate) fn check_run_read(&self, id: RunId, seen: Option<&RunDetail>) -> Checked {
         let durable = self.ledger.durable.runs.get(&id);
+        if seen.is_some() {
+            self.check_not_gone(&self.ledger.durable, id, "is read")?;
+        }
         let stands = durable.map(|row| (row.revision, row.state.clone(), row.entries.len()));
         let reads = seen.map(|seen| (seen.run.revision, seen.run.state.clone(), seen.journal.len()));
         hold(stands == reads, Checker::Readers, || {
@@ -17,6 +21,9 @@ impl Inner {
     }
 
     pub(crate) fn check_event_read(&self, id: EventId, seen: Option<&Event>) -> Checked {
+        if seen.is_some() {
+            self.check_event_not_gone(id)?;
+        }
         let durable = self.ledger.durable.events.get(&id).map(|row| &row.event);
         let (stands, reads) = (durable.map(|event| &event.data), seen.map(|event| &event.data));
         hold(stands == reads, Checker::Readers, || format!("event {id} is durable as {stands:?}, but reads {reads:?}"))
@@ -32,7 +39,8 @@ impl Inner {
 
     /// A hint says that this run has changed, durably.
     pub(crate) fn check_hint(&self, id: RunId) -> Checked {
-        let known = self.ledger.durable.runs.contains_key(&id);
+        let Rows { runs, gone_runs, .. } = &self.ledger.durable;
+        let known = runs.contains_key(&id) || gone_runs.contains_key(&id);
         hold(known, Checker::DurableFirst, || format!("a hint tells of {}, which is not durable", short(id)))
     }
 }

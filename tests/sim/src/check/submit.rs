@@ -20,6 +20,8 @@ impl Inner {
         match (element, verdict) {
             (Element::Ingest(event), Verdict::Ingested(ingested)) => self.check_ingest(event, ingested),
             (Element::Change(change), Verdict::Changed { .. }) => self.check_change(host, change),
+            (Element::Change(change), Verdict::NoSuchRun) => self.check_no_such_run(change.run.id),
+            (Element::Control { run, .. }, Verdict::NoSuchRun) => self.check_no_such_run(*run),
             (Element::Ingest(_) | Element::Change(_) | Element::Control { .. } | Element::Plugins(_), _) => Ok(()),
         }
     }
@@ -57,8 +59,7 @@ impl Inner {
     /// The event that this one repeats, if it does.
     fn first_delivery(&self, event: &Event) -> Option<&Event> {
         let key = (event.source.clone(), event.external_id.clone()?);
-        let last = self.ledger.applied.deliveries.get(&key)?.last()?;
-        let first = &self.ledger.applied.events.get(last)?.event;
+        let first = self.ledger.applied.deliveries.get(&key)?.last()?;
         let age = event.received_at.as_millis() - first.received_at.as_millis();
         (age <= WINDOW_MS).then_some(first)
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use stepwell_core::journal::StepError;
 use stepwell_core::{EventId, Json, RunId, WorkflowId};
 
-pub(crate) use rows::{Rows, RunRow};
+pub(crate) use rows::{Gone, Rows, RunRow};
 pub(crate) use write::{Write, write_of};
 
 use crate::host::HostId;
@@ -40,6 +40,8 @@ pub(crate) struct Ledger {
     pub(crate) wishes: BTreeMap<RunId, u32>,
     /// Runs that met a planted difference to their journal.
     pub(crate) diverged: BTreeSet<RunId>,
+    /// Runs whose person somebody was told is erased.
+    pub(crate) erased: BTreeSet<RunId>,
     /// What each workflow returned last.
     pub(crate) returned: BTreeMap<RunId, String>,
 }
@@ -147,6 +149,12 @@ impl Ledger {
         self.claims.remove(&run);
         let of_run = self.executions.iter_mut().filter(|it| it.run == run && it.released.is_none());
         of_run.for_each(|it| it.over = true);
+    }
+
+    /// These runs are there no more, in whosever hands they were.
+    pub(crate) fn let_go(&mut self, runs: &[RunId]) {
+        self.claims.retain(|run, _| !runs.contains(run));
+        self.executions.iter_mut().filter(|it| runs.contains(&it.run)).for_each(|it| it.over = true);
     }
 
     pub(crate) fn execution(&mut self, number: u64) -> Option<&mut Execution> {

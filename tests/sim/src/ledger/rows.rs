@@ -14,10 +14,24 @@ use crate::fanout::matching;
 pub(crate) struct Rows {
     pub(crate) events: BTreeMap<EventId, EventRow>,
     pub(crate) runs: BTreeMap<RunId, RunRow>,
-    /// By source and the sender's id, in their order.
-    pub(crate) deliveries: BTreeMap<(String, String), Vec<EventId>>,
+    /// By source and the sender's id, in their order: known for longer than what they brought.
+    pub(crate) deliveries: BTreeMap<(String, String), Vec<Event>>,
     pub(crate) plugins: BTreeMap<PluginName, Plugin>,
     pub(crate) epoch: u64,
+    /// What was there and was deleted, and why.
+    pub(crate) gone_runs: BTreeMap<RunId, Gone>,
+    pub(crate) gone_events: BTreeMap<EventId, Gone>,
+    /// When the last run of an event has ended that was deleted before it.
+    pub(crate) ended: BTreeMap<EventId, i64>,
+}
+
+/// Why something is there no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// With this person.
+    Erased(String),
+    /// It had been over for long enough.
+    Pruned,
 }
 
 #[derive(Clone, Debug)]
@@ -35,6 +49,8 @@ pub(crate) struct RunRow {
     pub(crate) revision: u64,
     pub(crate) component: Option<Digest>,
     pub(crate) state: State,
+    pub(crate) ended_at: Option<i64>,
+    pub(crate) subject: Option<String>,
     pub(crate) entries: BTreeMap<u32, Entry>,
     pub(crate) control: Option<Control>,
     /// Whether a person ever woke it.
@@ -56,6 +72,7 @@ impl Rows {
                 row.revision = change.revision;
                 row.component = change.component;
                 row.state = change.state.clone();
+                row.ended_at = change.ended_at;
                 row.control.clone_from(&change.control);
                 row.number = number;
                 row.entries.extend(change.entries.iter().map(|entry| (entry.index, entry.clone())));
@@ -71,13 +88,43 @@ impl Rows {
                 self.plugins.extend(plugins.iter().map(|plugin| (plugin.name.clone(), plugin.clone())));
             }
             Write::Lease(epoch) => self.epoch = *epoch,
+            Write::Erase(person) => self.erase(person),
+            Write::Prune(events, runs) => self.prune(events, runs),
             Write::Nothing => {}
         }
     }
 
+    /// What there is about this person.
+    pub(crate) fn about(&self, person: &str) -> (Vec<EventId>, Vec<RunId>) {
+        let is_about = |subject: &Option<String>| subject.as_deref() == Some(person);
+        let events = self.events.iter().filter(|(_, row)| is_about(&row.event.subject)).map(|(id, _)| *id);
+        let runs = self.runs.iter().filter(|(_, row)| is_about(&row.subject)).map(|(id, _)| *id);
+        (events.collect(), runs.collect())
+    }
+
+    fn erase(&mut self, person: &str) {
+        let (events, runs) = self.about(person);
+        self.events.retain(|id, _| !events.contains(id));
+        self.runs.retain(|id, _| !runs.contains(id));
+        self.gone_events.extend(events.into_iter().map(|id| (id, Gone::Erased(person.to_owned()))));
+        self.gone_runs.extend(runs.into_iter().map(|id| (id, Gone::Erased(person.to_owned()))));
+    }
+
+    fn prune(&mut self, events: &[EventId], runs: &[RunId]) {
+        for id in runs {
+            if let Some(row) = self.runs.remove(id) {
+                let last = self.ended.entry(row.event).or_default();
+                *last = row.ended_at.unwrap_or_default().max(*last);
+            }
+        }
+        self.events.retain(|id, _| !events.contains(id));
+        self.gone_events.extend(events.iter().map(|id| (*id, Gone::Pruned)));
+        self.gone_runs.extend(runs.iter().map(|id| (*id, Gone::Pruned)));
+    }
+
     fn event(&mut self, number: u64, event: &Event, runs: &[RunId]) {
         if let Some(external_id) = &event.external_id {
-            self.deliveries.entry((event.source.clone(), external_id.clone())).or_default().push(event.id);
+            self.deliveries.entry((event.source.clone(), external_id.clone())).or_default().push(event.clone());
         }
         let not_before = event.not_before.unwrap_or(event.received_at).as_millis();
         for workflow in matching(&self.plugins, &event.name) {
@@ -92,6 +139,8 @@ impl Rows {
                 revision: 0,
                 component: None,
                 state: State::Queued,
+                ended_at: None,
+                subject: event.subject.clone(),
                 entries: BTreeMap::new(),
                 control: None,
                 woken: false,

@@ -2,7 +2,7 @@
 
 use stepwell_core::registry::Plugin;
 use stepwell_core::run::{Control, State};
-use stepwell_core::{Digest, Entry, Event, RunId};
+use stepwell_core::{Digest, Entry, Event, EventId, RunId};
 use stepwell_store::{Element, Ingested, Verdict};
 
 /// One write that changed something.
@@ -15,6 +15,10 @@ pub(crate) enum Write {
     Plugins(Vec<Plugin>),
     /// A lease was taken.
     Lease(u64),
+    /// All about this person was erased; there was something.
+    Erase(String),
+    /// These had been over for long enough.
+    Prune(Vec<EventId>, Vec<RunId>),
     /// It changed nothing.
     Nothing,
 }
@@ -26,6 +30,7 @@ pub(crate) struct Changed {
     pub(crate) revision: u64,
     pub(crate) component: Option<Digest>,
     pub(crate) state: State,
+    pub(crate) ended_at: Option<i64>,
     pub(crate) entries: Vec<Entry>,
     pub(crate) control: Option<Control>,
     pub(crate) release: bool,
@@ -41,6 +46,7 @@ pub(crate) fn write_of(element: Element, verdict: &Verdict) -> Write {
             run: change.run.id,
             revision: *revision,
             component: change.run.component,
+            ended_at: change.run.ended_at.map(|at| at.as_millis()),
             state: change.run.state,
             entries: change.entries,
             control: control.clone(),

@@ -10,7 +10,7 @@ use stepwell_core::run::{Control, Status, Wish};
 use stepwell_core::{Digest, Event, EventId, Json, Manifest, PluginName, Registry, RunId, Timestamp, WorkflowId};
 use stepwell_store::{Element, Erasure, Error as StoreError, Ingested, Verdict};
 use thiserror::Error;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, broadcast};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, broadcast};
 
 use crate::limits::INGESTS_IN_FLIGHT_MAX;
 use crate::shared::Shared;
@@ -20,7 +20,6 @@ use crate::{Clock, shared::Phase};
 #[derive(Clone, Debug)]
 pub struct Handle {
     pub(crate) shared: Arc<Shared>,
-    registering: Arc<Mutex<()>>,
 }
 
 /// An event to take in; the engine gives it its id and the time.
@@ -97,8 +96,8 @@ const fn past(wish: Wish) -> &'static str {
 }
 
 impl Handle {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, registering: Arc::default() }
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
     }
 
     /// The clock that timers are judged by.
@@ -220,7 +219,7 @@ impl Handle {
         (name, digest, manifest): (PluginName, Digest, Manifest),
         leaving: &BTreeSet<PluginName>,
     ) -> Result<Vec<PluginName>, RegisterError> {
-        let _one_at_a_time = self.registering.lock().await;
+        let one_at_a_time = self.registering().await;
         let registry = self.registry();
         let goes = who_goes(&registry, (&name, &manifest), leaving)?;
         if goes.is_empty() && registry.plugin(&name).is_some_and(|known| known.active && known.component == digest) {
@@ -229,7 +228,7 @@ impl Handle {
         let registered_at = self.shared.clock.now();
         let comes = Plugin { name, component: digest, manifest, registered_at, active: true };
         let gone = goes.keys().cloned().collect();
-        self.put(goes.into_values().chain([comes]).collect()).await?;
+        self.put(goes.into_values().chain([comes]).collect(), one_at_a_time).await?;
         Ok(gone)
     }
 
@@ -244,20 +243,33 @@ impl Handle {
 
     /// Takes a plugin out of service: it starts no new runs, those it has go on.
     pub async fn retire(&self, name: &PluginName) -> Result<(), Unavailable> {
-        let _one_at_a_time = self.registering.lock().await;
+        let one_at_a_time = self.registering().await;
         match self.registry().plugin(name) {
-            Some(plugin) if plugin.active => self.put(vec![Plugin { active: false, ..plugin.clone() }]).await,
+            Some(plugin) if plugin.active => {
+                self.put(vec![Plugin { active: false, ..plugin.clone() }], one_at_a_time).await
+            }
             Some(_) | None => Ok(()),
         }
     }
 
-    async fn put(&self, plugins: Vec<Plugin>) -> Result<(), Unavailable> {
-        self.write(Element::Plugins(plugins.clone()), None).await?;
-        let mut registry = Registry::clone(&self.registry());
-        plugins.into_iter().for_each(|plugin| registry.put(plugin));
-        self.shared.registry.store(Arc::new(registry));
-        self.shared.scheduler_wake.notify_one();
-        Ok(())
+    async fn registering(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.shared.registering).lock_owned().await
+    }
+
+    /// In a task of its own: a caller that goes away in the middle must not leave plugins in the store that the
+    /// registry does not know.
+    async fn put(&self, plugins: Vec<Plugin>, one_at_a_time: OwnedMutexGuard<()>) -> Result<(), Unavailable> {
+        let handle = self.clone();
+        let put = tokio::spawn(async move {
+            let _one_at_a_time = one_at_a_time;
+            handle.write(Element::Plugins(plugins.clone()), None).await?;
+            let mut registry = Registry::clone(&handle.registry());
+            plugins.into_iter().for_each(|plugin| registry.put(plugin));
+            handle.shared.registry.store(Arc::new(registry));
+            handle.shared.scheduler_wake.notify_one();
+            Ok(())
+        });
+        put.await.unwrap_or_else(|_| Err(stopping()))
     }
 
     /// The plugins and workflows as they stand.
@@ -290,11 +302,13 @@ impl Handle {
         match written.await {
             Ok(Ok(verdict)) => Ok(verdict),
             Ok(Err(error)) => Err(refused(&error)),
-            Err(_) => {
-                Err(Unavailable { reason: "the host is stopping".to_owned(), retry_after: Duration::from_secs(5) })
-            }
+            Err(_) => Err(stopping()),
         }
     }
+}
+
+fn stopping() -> Unavailable {
+    Unavailable { reason: "the host is stopping".to_owned(), retry_after: Duration::from_secs(5) }
 }
 
 /// Those of the leaving plugins whose workflows this one declares, retired. Refuses one that declares others'.

@@ -82,7 +82,9 @@ impl Scheduler {
     }
 
     async fn round(&mut self) -> Result<Round, StoreError> {
-        if *self.shared.phase.borrow() == Phase::Starting {
+        // The limits must be those of the plugins that the store starts runs of.
+        let _nobody_registers = Arc::clone(&self.shared.registering).lock_owned().await;
+        if *self.shared.phase.borrow() != Phase::Open {
             return Ok(Round::Idle(None));
         }
         if self.suspects_first() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use stepwell_core::{Registry, RunId};
 use stepwell_store::{Error as StoreError, Store, Witness};
-use tokio::sync::{Notify, Semaphore, broadcast, watch};
+use tokio::sync::{Mutex, Notify, Semaphore, broadcast, watch};
 use tracing::error;
 
 use crate::active::Active;
@@ -32,6 +32,9 @@ pub(crate) struct Shared {
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) active: Arc<Active>,
     pub(crate) registry: ArcSwap<Registry>,
+    /// Held while a plugin is put into the store and the registry, and while runs are claimed: the store starts a
+    /// plugin's runs before the registry knows their limits.
+    pub(crate) registering: Arc<Mutex<()>>,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) ingests: Arc<Semaphore>,
     pub(crate) scheduler_wake: Notify,
@@ -71,6 +74,7 @@ impl Shared {
             clock: ports.clock,
             chance: ports.chance,
             registry: ArcSwap::from_pointee(registry),
+            registering: Arc::default(),
             phase: watch::Sender::new(Phase::Starting),
             ingests: Arc::new(Semaphore::new(crate::limits::INGESTS_IN_FLIGHT_MAX)),
             scheduler_wake: Notify::new(),

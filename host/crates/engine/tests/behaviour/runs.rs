@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use stepwell_core::journal::StepError;
 use stepwell_core::run::{ErrorKind, State, Status, Wish};
 use stepwell_engine::{Exit, IngestError, Ingested, RegisterError, Settings};
-use stepwell_testkit::{DeclaredWorkflow, MemoryStore, ScriptedExecutor, plugin, plugin_of, step};
+use stepwell_testkit::{DeclaredWorkflow, FaultStore, MemoryStore, ScriptedExecutor, plugin, plugin_of, step};
 use tokio::sync::Semaphore;
 
 use crate::bench::{Bench, delivery, draft, event_of, json, patiently};
@@ -82,6 +82,45 @@ async fn no_more_run_at_once_than_the_limit_says() {
         bench.output(run).await;
     }
     assert_eq!(most.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_limit_holds_from_the_very_first_run_on() {
+    let store = Arc::new(FaultStore::over(MemoryStore::new()));
+    let executor = ScriptedExecutor::new().on("a", |_, _| std::future::pending());
+    let bench = Bench::on(Arc::<FaultStore<MemoryStore>>::clone(&store), executor).await;
+    // The store has the plugin and starts its runs, but the engine does not know yet that it has.
+    store.stall_durable(1);
+    let limited = DeclaredWorkflow { id: "a", triggers: &["e"], concurrency: Some(1) };
+    let (handle, plugin) = (bench.handle.clone(), plugin_of("p", &[limited]));
+    // Whoever asked for it goes away meanwhile.
+    let asks = tokio::spawn(async move { handle.register(plugin.name, plugin.component, plugin.manifest).await });
+    patiently(async {
+        while store.durables() < 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    asks.abort();
+    for _ in 0..3 {
+        assert_eq!(bench.send("e").await.len(), 1);
+    }
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(bench.handle.active().len() <= 1, "{:?}", bench.handle.active());
+    store.go_on();
+    patiently(async {
+        while bench.handle.active().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.handle.active().len(), 1);
+    assert!(bench.handle.registry().plugin(&"p".parse().unwrap()).is_some());
 }
 
 #[tokio::test]

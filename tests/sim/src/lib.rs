@@ -59,9 +59,6 @@ pub struct Options {
     pub sled: bool,
     /// A fault to plant.
     pub mutation: Option<Mutation>,
-    /// Whether hosts delete by their clocks in some seeds: by retention, and as events ask. Such a seed does not take
-    /// the same way each time: in which order its tasks learn that the host is open is tokio's chance.
-    pub deletes: bool,
     /// Whether the whole trace is kept, and not its end alone.
     pub trace: bool,
 }
@@ -148,7 +145,7 @@ fn world(seed: u64, options: Options, backend: Box<dyn Backend>) -> World {
         answers: Vec::new(),
         violation: None,
         marks: Marks::new(),
-        settings: settings(seed, &options, &mut odds),
+        settings: settings(seed, options.mutation, &mut odds),
     })
 }
 

@@ -27,9 +27,6 @@ struct Arguments {
     /// Over the embedded store in temporary directories: slower
     #[arg(long)]
     sled: bool,
-    /// Let hosts delete by their clocks: such a seed may take another way each time
-    #[arg(long)]
-    deletes: bool,
 }
 
 fn main() -> ExitCode {
@@ -52,8 +49,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
 }
 
 fn one(seed: u64, arguments: &Arguments) -> Result<bool> {
-    let Arguments { sled, deletes, .. } = *arguments;
-    let report = simulate(seed, Options { sled, deletes, mutation: None, trace: true })?;
+    let report = simulate(seed, Options { sled: arguments.sled, trace: true, ..Options::default() })?;
     report.trace.iter().for_each(|line| say(line));
     say(&format!("seed {seed}: {:?}, hash {:016x}", report.figures, report.hash));
     verdict(&report, arguments);
@@ -68,8 +64,7 @@ fn many(arguments: &Arguments) -> Result<bool> {
     let goes_on = |seeds: u64| limit.map_or(seeds < arguments.seeds, |limit| begun.elapsed() < limit);
     while goes_on(seeds) {
         let seed = arguments.base.checked_add(seeds).context("there are no more seeds")?;
-        let report =
-            simulate(seed, Options { sled: arguments.sled, deletes: arguments.deletes, ..Options::default() })?;
+        let report = simulate(seed, Options { sled: arguments.sled, ..Options::default() })?;
         total.add(&report.figures);
         for (mark, count) in &report.marks {
             *marks.entry(*mark).or_default() += count;
@@ -101,8 +96,7 @@ fn many(arguments: &Arguments) -> Result<bool> {
 }
 
 fn verdict(report: &Report, arguments: &Arguments) {
-    let flags = [(arguments.sled, " --sled"), (arguments.deletes, " --deletes")];
-    let flag: String = flags.iter().filter(|(is, _)| *is).map(|(_, flag)| *flag).collect();
+    let flag = if arguments.sled { " --sled" } else { "" };
     match &report.violation {
         Some(violation) => say(&format!(
             "seed {} fails: {violation}\nrepeat it: cargo xtask sim --seed {}{flag}",

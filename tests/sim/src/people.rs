@@ -5,7 +5,6 @@ use std::time::Duration;
 use stepwell_engine::{EraseOn, Settings};
 use stepwell_store::{Keep, Retention};
 
-use crate::Options;
 use crate::agenda::Action;
 use crate::dice::Dice;
 use crate::mutation::Mutation;
@@ -57,13 +56,13 @@ impl People {
 }
 
 /// What the host is told: some seeds prune, and some let an event erase whom it is about.
-pub(crate) fn settings(seed: u64, options: &Options, odds: &mut Dice) -> Settings {
+pub(crate) fn settings(seed: u64, mutation: Option<Mutation>, odds: &mut Dice) -> Settings {
     let activations_max = usize::try_from(odds.between(1, 8)).unwrap_or(1);
     let reenters = odds.permille(100);
     let mut dice = Dice::part(seed, "settings");
-    let wanted = matches!(options.mutation, Some(Mutation::PruneTooSoon | Mutation::PruneTooLate));
-    let retention = (dice.permille(100) && options.deletes || wanted).then(|| retention(&mut dice));
-    let erase = match dice.permille(300) && options.deletes {
+    let wanted = matches!(mutation, Some(Mutation::PruneTooSoon | Mutation::PruneTooLate));
+    let retention = (dice.permille(100) || wanted).then(|| retention(&mut dice));
+    let erase = match dice.permille(300) {
         true => EraseOn { events: [ASKS.to_owned()].into(), after: some_time(&mut dice) },
         false => EraseOn::default(),
     };

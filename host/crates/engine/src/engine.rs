@@ -1,6 +1,6 @@
 //! The engine as a service: started, opened, drained.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stepwell_store::{Error as StoreError, Retention};
@@ -39,8 +39,9 @@ impl Default for Settings {
 pub struct Engine {
     shared: Arc<Shared>,
     scheduler: JoinHandle<()>,
-    /// What deletes beside it.
-    deleting: Vec<JoinHandle<()>>,
+    retention: Option<Retention>,
+    /// What deletes beside it, once it is open.
+    deleting: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Engine {
@@ -52,22 +53,30 @@ impl Engine {
         absolve_parked(&shared).await?;
         let scheduler = Scheduler::new(Arc::clone(&shared), lease, settings.activations_max);
         let scheduler = tokio::spawn(scheduler.run());
-        let pruning = settings.retention.map(|retention| tokio::spawn(keep_pruning(Arc::clone(&shared), retention)));
         let handle = Handle::new(Arc::clone(&shared));
-        let erasing = tokio::spawn(keep_erasing(handle.clone()));
-        let deleting = pruning.into_iter().chain([erasing]).collect();
-        Ok((Self { shared, scheduler, deleting }, handle))
+        Ok((Self { shared, scheduler, retention: settings.retention, deleting: Mutex::default() }, handle))
     }
 
-    /// Takes events in and executes runs from now on.
+    /// Takes events in, executes runs, and deletes from now on. To be called within the runtime.
     pub fn open(&self) {
-        self.shared.phase.send_if_modified(|phase| {
+        let opened = self.shared.phase.send_if_modified(|phase| {
             let starting = *phase == Phase::Starting;
             if starting {
                 *phase = Phase::Open;
             }
             starting
         });
+        if opened {
+            // Begun here, and not woken by the phase, whose receivers wake in an order of chance.
+            let prune = |retention| tokio::spawn(keep_pruning(Arc::clone(&self.shared), retention));
+            let pruning = self.retention.clone().map(prune);
+            let erasing = tokio::spawn(keep_erasing(Handle::new(Arc::clone(&self.shared))));
+            self.deleting().extend(pruning.into_iter().chain([erasing]));
+        }
+    }
+
+    fn deleting(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.deleting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Resolves once the store cannot keep what it is given, with the reason.
@@ -89,9 +98,10 @@ impl Engine {
             }
             !broken
         });
+        let deleting = self.deleting.get_mut().unwrap_or_else(PoisonError::into_inner);
         tokio::select! {
             biased;
-            () = ended(&mut self.scheduler, &mut self.deleting) => {}
+            () = ended(&mut self.scheduler, deleting) => {}
             () = self.shared.clock.pause(limit) => {
                 let active = self.shared.active.executing().len();
                 warn!(active, "runs are still being executed; they are run again at the next start");
@@ -129,6 +139,6 @@ async fn absolve_parked(shared: &Shared) -> Result<(), StoreError> {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.scheduler.abort();
-        self.deleting.iter().for_each(JoinHandle::abort);
+        self.deleting().iter().for_each(JoinHandle::abort);
     }
 }

@@ -59,11 +59,10 @@ impl ToErase {
     }
 }
 
-/// Runs from the moment that the host is open until it drains or the store fails.
+/// Begun once the host is open; runs until it drains or the store fails.
 pub(crate) async fn keep_erasing(handle: Handle) {
     let mut phase = handle.shared.phase.subscribe();
-    let open = phase.wait_for(|phase| *phase != Phase::Starting).await.map(|phase| *phase == Phase::Open);
-    if !matches!(open, Ok(true)) || handle.shared.to_erase.on.events.is_empty() {
+    if handle.shared.to_erase.on.events.is_empty() {
         return;
     }
     tokio::select! {

@@ -10,13 +10,9 @@ use tracing::{debug, info};
 use crate::limits::{PRUNE_EVERY, PRUNE_MAX, PRUNE_PAUSE_MIN, PRUNE_PAUSE_TIMES};
 use crate::shared::{Phase, Shared};
 
-/// Runs from the moment that the host is open until it drains or the store fails.
+/// Begun once the host is open; runs until it drains or the store fails.
 pub(crate) async fn keep_pruning(shared: Arc<Shared>, retention: Retention) {
     let mut phase = shared.phase.subscribe();
-    let open = phase.wait_for(|phase| *phase != Phase::Starting).await.map(|phase| *phase == Phase::Open);
-    if !matches!(open, Ok(true)) {
-        return;
-    }
     tokio::select! {
         biased;
         // A slice is in the store's order once it is asked for: nothing of it is half done.

@@ -94,6 +94,9 @@ pub struct Attempt {
     pub ended_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<StepError>,
+    /// Its body never said what came of it: it trapped, or took too long.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cut_off: bool,
     /// Its outbound requests in their order, those that were refused among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<Request>,
@@ -103,8 +106,22 @@ pub struct Attempt {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde hands over")]
+const fn is_false(is: &bool) -> bool {
+    !*is
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde hands over")]
 const fn is_none(count: &u32) -> bool {
     *count == 0
+}
+
+impl Attempt {
+    /// Whether nobody knows what its requests did: its body never said what came of it, or failed without the answer
+    /// to one that left.
+    pub fn is_of_unknown_outcome(&self) -> bool {
+        let silent = self.ended_at.is_none() || self.cut_off;
+        self.sent_at.is_some() && (silent || self.error.is_some() && self.requests.iter().any(Request::is_unanswered))
+    }
 }
 
 /// Why an attempt failed.

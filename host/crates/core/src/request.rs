@@ -60,6 +60,11 @@ impl Request {
         matches!(&self.outcome, RequestOutcome::Failed { reason: Some(_), .. })
     }
 
+    /// Whether it left the host and no answer came.
+    pub const fn is_unanswered(&self) -> bool {
+        matches!(&self.outcome, RequestOutcome::Open | RequestOutcome::Failed { reason: None, .. })
+    }
+
     /// It ended so, now.
     pub(crate) fn end(&mut self, mut outcome: RequestOutcome, now: Timestamp) {
         if let RequestOutcome::Failed { reason: Some(reason), .. } = &mut outcome {

@@ -26,6 +26,7 @@ pub fn attempt(number: u32, start: Timestamp, end: Option<Timestamp>, error: Opt
         error,
         requests: Vec::new(),
         requests_more: 0,
+        cut_off: false,
     }
 }
 

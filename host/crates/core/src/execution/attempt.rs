@@ -28,6 +28,7 @@ impl Execution {
                 sent_at: None,
                 ended_at: None,
                 error: None,
+                cut_off: false,
                 requests: Vec::new(),
                 requests_more: 0,
             });
@@ -102,6 +103,14 @@ impl Execution {
         }
     }
 
+    fn mark_cut_off(&mut self, index: u32) {
+        if let Some(EntryState::Open { attempts, .. }) = self.entry_mut(index).map(|entry| &mut entry.state)
+            && let Some(last) = attempts.last_mut()
+        {
+            last.cut_off = true;
+        }
+    }
+
     pub(super) fn finish(&mut self, token: u64, outcome: Result<Json, StepError>, now: Timestamp) -> Transition {
         let Some(open) = self.open.take_if(|open| open.token == token) else {
             return self.misused(format!("step.finish with token {token}, which names no open attempt"), now);
@@ -149,6 +158,7 @@ impl Execution {
         let Some(open) = self.open.take() else {
             return self.misused(message, now);
         };
+        self.mark_cut_off(open.entry);
         match self.attempt_failed(&open, StepError::transient(message), now) {
             _ if self.is_full() => self.full(now),
             Verdict::Retry(state) => self.leave(state, now),

@@ -141,8 +141,8 @@ impl Execution {
                 self.leave(state, now)
             }
             EntryState::Open { attempts, .. } => {
-                let unknown = attempts.last().filter(|last| self.is_of_unknown_outcome(last, asked.on_unknown, now));
-                match unknown.map(|last| last.number) {
+                let pauses = asked.on_unknown == OnUnknown::Pause && !self.resumed;
+                match forgotten(attempts, now).filter(|_| pauses) {
                     Some(number) => self.hold(index, number, now),
                     None => self.open_attempt(index, asked, now),
                 }
@@ -151,11 +151,6 @@ impl Execution {
                 self.misused("the journal has a sleep in a step's place".to_owned(), now)
             }
         }
-    }
-
-    fn is_of_unknown_outcome(&self, last: &Attempt, on_unknown: OnUnknown, now: Timestamp) -> bool {
-        let sent_long_ago = last.sent_at.is_some_and(|sent| now.since(sent) > PROVIDER_MEMORY);
-        last.ended_at.is_none() && sent_long_ago && on_unknown == OnUnknown::Pause && !self.resumed
     }
 
     fn hold(&mut self, index: u32, number: u32, now: Timestamp) -> Transition {
@@ -198,4 +193,13 @@ impl Execution {
         );
         self.fail(ErrorKind::Diverged, message, now)
     }
+}
+
+/// The number of the attempt whose outcome nobody knows and a provider may have forgotten: the first one of those that
+/// ended so one after the other, since a key is remembered from its first request on. One that sent nothing says
+/// nothing.
+fn forgotten(attempts: &[Attempt], now: Timestamp) -> Option<u32> {
+    let sent = attempts.iter().rev().filter(|attempt| attempt.sent_at.is_some());
+    let first = sent.take_while(|attempt| attempt.is_of_unknown_outcome()).last()?;
+    first.sent_at.is_some_and(|sent| now.since(sent) > PROVIDER_MEMORY).then_some(first.number)
 }

@@ -42,9 +42,13 @@ pub(crate) fn list(dir: &Path) -> Result<BTreeMap<Digest, u64>, Trouble> {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name();
         let digest = name.to_str().and_then(|name| name.strip_suffix(".wasm")?.parse().ok());
-        if let Some(digest) = digest {
-            found.insert(digest, entry.metadata().map_err(failed)?.len());
-        }
+        let Some(digest) = digest else { continue };
+        match entry.metadata() {
+            Ok(metadata) => found.insert(digest, metadata.len()),
+            // It was let go of since the directory was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(error)),
+        };
     }
     Ok(found)
 }
@@ -64,5 +68,28 @@ fn check(digest: Digest, bytes: &[u8]) -> Result<(), Trouble> {
         found => {
             Err(Trouble::Damaged { what: format!("component {digest}"), reason: format!("its digest is {found}") })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_while_it_is_listed_is_no_failure() {
+        let dir = tempfile::tempdir().unwrap();
+        let digests: Vec<Digest> = (0..64_u8).map(|n| Digest::of(&[n])).collect();
+        std::thread::scope(|scope| {
+            let comes_and_goes = scope.spawn(|| {
+                for _ in 0..200 {
+                    digests.iter().for_each(|digest| fs::write(path(dir.path(), *digest), b"x").unwrap());
+                    digests.iter().for_each(|digest| assert!(remove(dir.path(), *digest).unwrap()));
+                }
+            });
+            while !comes_and_goes.is_finished() {
+                list(dir.path()).unwrap();
+            }
+        });
+        assert!(list(dir.path()).unwrap().is_empty());
     }
 }

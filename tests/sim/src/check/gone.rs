@@ -76,7 +76,10 @@ impl Inner {
     /// What the store says of an erasure is what there was.
     pub(crate) fn check_erasure(&self, person: &str, erasure: Erasure) -> Checked {
         let (events, runs) = self.ledger.applied.about(person);
-        let before = self.ledger.applied.gone_events.values().any(|gone| *gone == Gone::Erased(person.to_owned()));
+        let is_of_them = |gone: &Gone| *gone == Gone::Erased(person.to_owned());
+        let rows = &self.ledger.applied;
+        // Their runs may have outlived their events.
+        let before = rows.gone_events.values().any(is_of_them) || rows.gone_runs.values().any(is_of_them);
         let right = match erasure {
             Erasure::Unknown => events.is_empty() && runs.is_empty() && !before,
             Erasure::Before { .. } => events.is_empty() && runs.is_empty() && before,

@@ -34,10 +34,13 @@ pub(crate) struct Smith {
 pub(crate) fn run(shell: &Shell, Smith { count, seed, first, jobs, wast, tell }: &Smith) -> Result<()> {
     guests::build(shell)?;
     guests::build_smith(shell)?;
-    let mut command = shell.cargo("", "run --release --quiet --package stepwell --package stepwell-smith --bin smith");
+    // Both at once, so that the runtime is built with the host's features and not once more with others; `cargo run`
+    // takes one package alone.
+    shell.run(&mut shell.cargo("", "build --release --locked --package stepwell --package stepwell-smith"))?;
+    let mut command = shell.program("", shell.target().join("release/smith"));
     guests::environment(shell, &mut command);
     let numbers = [("--count", *count), ("--seed", *seed), ("--first", *first), ("--jobs", u64::try_from(*jobs)?)];
-    command.args(["--", "run", "--keep"]).arg(shell.target().join("smith"));
+    command.args(["run", "--keep"]).arg(shell.target().join("smith"));
     for (name, number) in numbers {
         command.args([name, &number.to_string()]);
     }

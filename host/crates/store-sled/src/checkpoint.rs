@@ -187,15 +187,11 @@ impl Checkpoints {
 
 /// Gives a group to sled, durably.
 pub(crate) fn put_rows(db: &sled::Db, group: &Group, sync: impl Fn() -> Result<(), Trouble>) -> Result<(), Trouble> {
-    let mut giver = Giver::new(db);
+    let mut giver = Giver::new(db, sync);
     for (key, value) in &group.layer {
         giver.take(key, value.clone())?;
-        if giver.wants_sync() {
-            sync()?;
-        }
     }
-    giver.give()?;
-    sync()
+    giver.finish()
 }
 
 /// The number of the frame that sled's rows are as of, or a later one for some of them.

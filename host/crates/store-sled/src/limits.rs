@@ -33,6 +33,9 @@ pub(crate) const DURABLE_BYTES_MAX: usize = 64 << 20;
 pub(crate) const CHECKPOINT_AGE: Duration = Duration::from_secs(30);
 /// Rows that are given to sled in an order of our own, a multiple of a leaf's 16: 16 leaves, and 1 MiB of the largest.
 pub(crate) const GIVEN_ROWS: usize = 256;
+/// Bytes of rows after which their leaves are written whole: with fewer sled has more of its file in segments that are
+/// half dead, and so many are to be kept at hand.
+pub(crate) const SETTLED_BYTES: usize = 8 << 20;
 /// Bytes that a checkpoint gives to sled between two syncs. The file system may have to write them before it is done
 /// with the next sync of the log, for which commits wait.
 pub(crate) const UNSYNCED_BYTES_MAX: usize = 1 << 20;

@@ -50,7 +50,8 @@ pub(crate) fn in_vain(dir: &DataDir, refusal: &OpenError, error: &OpenError) -> 
 /// Gives a database all rows of a snapshot or backup. Answers the frame that they are as of, and their sum.
 pub(crate) fn load(db: &sled::Db, path: &Path) -> Result<(u64, Sum), Error> {
     let failed = |trouble: Trouble| Error::Rows(trouble.to_string());
-    let (mut giver, mut sum) = (Giver::new(db), Sum::default());
+    // Whoever opens it syncs it, or makes it anew.
+    let (mut giver, mut sum) = (Giver::new(db, || Ok(())), Sum::default());
     let summary = read(path, &mut |record| {
         if let Record::Row { key, value } = record
             && sums::counts(key)
@@ -60,7 +61,7 @@ pub(crate) fn load(db: &sled::Db, path: &Path) -> Result<(u64, Sum), Error> {
         }
         Ok(())
     })?;
-    giver.give().map_err(failed)?;
+    giver.finish().map_err(failed)?;
     let put = sums::put_first(db, summary.frame, sum).and_then(|()| put_applied(db, summary.frame));
     put.map_err(failed)?;
     db.flush().map_err(|error| Error::Rows(error.to_string()))?;

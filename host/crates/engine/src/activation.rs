@@ -1,5 +1,5 @@
 //! One activation from claim to release: what people want of the run first, then its component, then
-//! the end, and the slot given back once all of it is durable.
+//! the end, the host's share of the slot given back once the guest is gone, and the rest once all is durable.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -17,9 +17,15 @@ use crate::active::Executing;
 use crate::executor::{Activation, Calls, Exit, Stopped};
 use crate::session::{Over, Session};
 use crate::shared::{Phase, Shared};
+use crate::slots::Slot;
 
 /// Takes a claimed run through one activation.
-pub(crate) async fn activate(shared: Arc<Shared>, lease: Lease, claimed: Claimed, executing: Executing) {
+pub(crate) async fn activate(
+    shared: Arc<Shared>,
+    lease: Lease,
+    claimed: Claimed,
+    (executing, mut slot): (Executing, Slot),
+) {
     let (run, workflow) = (claimed.run.id, claimed.run.workflow.clone());
     let span = info_span!("activation", %run, %workflow);
     let wrote = async {
@@ -33,12 +39,13 @@ pub(crate) async fn activate(shared: Arc<Shared>, lease: Lease, claimed: Claimed
                 session.perform(Command::Trap { message }).await.map(|_| ())
             }
         };
-        leave(&shared, &session, lease).await;
+        leave(&shared, &session, lease, &mut slot).await;
         session.has_written()
     }
     .instrument(span)
     .await;
     drop(executing);
+    drop(slot);
     // A store that failed has kept nothing that is worth a look. Where nothing was written nothing has changed, and
     // not even the run need be durable yet.
     if wrote && !matches!(*shared.phase.borrow(), Phase::Broken(_)) {
@@ -126,7 +133,11 @@ fn activation(run: &Run, event_json: stepwell_core::Json) -> Activation {
 }
 
 /// Waits until everything is durable; what was not released by a write is given back as it is.
-async fn leave(shared: &Shared, session: &Session, lease: Lease) {
+async fn leave(shared: &Shared, session: &Session, lease: Lease, slot: &mut Slot) {
+    session.finish().await;
+    if slot.leave() {
+        shared.others_may_begin();
+    }
     let over = session.end().await;
     let (run, status) = session.with(|execution| (execution.run().id, execution.run().status()));
     match over {

@@ -1,29 +1,28 @@
 //! Claims due runs as far as there are slots, and sleeps exactly until the next one is due.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use stepwell_core::{Timestamp, WorkflowId};
 use stepwell_store::{Claimed, Error as StoreError, Lease};
-use tokio::task::{Id, JoinSet};
+use tokio::task::{JoinError, JoinSet};
 use tracing::error;
 
 use crate::activation::activate;
 use crate::limits::CLAIM_PAGE;
 use crate::shared::{Phase, Shared};
-use crate::slots::{Slot, Slots};
+use crate::slots::{Owner, Slot, Slots};
 
 /// The one task that starts activations.
 pub(crate) struct Scheduler {
     shared: Arc<Shared>,
     lease: Lease,
-    slots: Slots,
+    slots: Arc<Slots>,
     activations: JoinSet<()>,
-    taken: HashMap<Id, Slot>,
     /// Suspects of having taken the process down, claimed.
-    held: VecDeque<Claimed>,
+    held: VecDeque<(Claimed, Slot)>,
     /// Claimed together with them: started once they have been.
-    behind: Vec<Claimed>,
+    behind: Vec<(Claimed, Slot)>,
     /// Which queue comes first: moves on each round, so that none starves under the host's own limit.
     first: usize,
 }
@@ -43,7 +42,6 @@ impl Scheduler {
             lease,
             slots: Slots::new(activations_max),
             activations: JoinSet::new(),
-            taken: HashMap::new(),
             held: VecDeque::new(),
             behind: Vec::new(),
             first: 0,
@@ -71,13 +69,13 @@ impl Scheduler {
                 biased;
                 () = shared.scheduler_wake.notified() => {}
                 () = until(&shared, next) => {}
-                Some(ended) = self.activations.join_next_with_id() => self.ended(ended),
+                Some(ended) = self.activations.join_next() => hear(ended),
                 _ = phase.changed() => {}
             }
             self.collect();
         }
-        while let Some(ended) = self.activations.join_next_with_id().await {
-            self.ended(ended);
+        while let Some(ended) = self.activations.join_next().await {
+            hear(ended);
         }
     }
 
@@ -123,10 +121,10 @@ impl Scheduler {
         let runs = shared.answer(shared.store.claim(self.lease, queue, now, max)).await?;
         shared.active.claimed(runs.iter().map(|claimed| claimed.run.id));
         for claimed in runs {
-            self.slots.take(&slot(&claimed));
+            let slot = self.slots.take(owner(&claimed));
             match shared.active.suspicion(claimed.run.id) {
-                Some(_) => self.held.push_back(claimed),
-                None => self.behind.push(claimed),
+                Some(_) => self.held.push_back((claimed, slot)),
+                None => self.behind.push((claimed, slot)),
             }
         }
         Ok(())
@@ -134,7 +132,7 @@ impl Scheduler {
 
     fn start_behind(&mut self) {
         if self.held.is_empty() {
-            std::mem::take(&mut self.behind).into_iter().for_each(|claimed| self.start(claimed));
+            std::mem::take(&mut self.behind).into_iter().for_each(|(claimed, slot)| self.start(claimed, slot));
         }
     }
 
@@ -148,43 +146,34 @@ impl Scheduler {
             return false;
         }
         if self.shared.active.all_proven()
-            && let Some(suspect) = self.held.pop_front()
+            && let Some((suspect, slot)) = self.held.pop_front()
         {
-            self.start(suspect);
+            self.start(suspect, slot);
         }
         true
     }
 
-    fn start(&mut self, claimed: Claimed) {
-        let slot = slot(&claimed);
+    fn start(&mut self, claimed: Claimed, slot: Slot) {
         let executing = self.shared.active.begin(claimed.run.id);
-        let task = self.activations.spawn(activate(Arc::clone(&self.shared), self.lease, claimed, executing));
-        self.taken.insert(task.id(), slot);
+        self.activations.spawn(activate(Arc::clone(&self.shared), self.lease, claimed, (executing, slot)));
     }
 
-    /// Gives back the slots of all activations that have ended meanwhile.
+    /// Hears of all activations that have ended meanwhile.
     fn collect(&mut self) {
-        while let Some(ended) = self.activations.try_join_next_with_id() {
-            self.ended(ended);
-        }
-    }
-
-    fn ended(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {
-        let id = match ended {
-            Ok((id, ())) => id,
-            Err(error) => {
-                error!(%error, "an activation ended in a way that it should not; its run waits for the next start");
-                error.id()
-            }
-        };
-        if let Some(slot) = self.taken.remove(&id) {
-            self.slots.give_back(&slot);
+        while let Some(ended) = self.activations.try_join_next() {
+            hear(ended);
         }
     }
 }
 
-fn slot(claimed: &Claimed) -> Slot {
-    Slot { workflow: claimed.run.workflow.clone(), plugin: claimed.run.plugin.clone() }
+fn hear(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        error!(%error, "an activation ended in a way that it should not; its run waits for the next start");
+    }
+}
+
+fn owner(claimed: &Claimed) -> Owner {
+    Owner { workflow: claimed.run.workflow.clone(), plugin: claimed.run.plugin.clone() }
 }
 
 async fn until(shared: &Shared, next: Option<Timestamp>) {

@@ -99,9 +99,8 @@ impl Session {
         }
     }
 
-    /// The activation is over. Waits for a call that is still under way, writes what has gathered, and waits for
-    /// the durability of all of it; answers what has become of the run.
-    pub(crate) async fn end(&self) -> Over {
+    /// The activation is over. Waits for a call that is still under way, and writes what has gathered.
+    pub(crate) async fn finish(&self) {
         // Where it fails the run is lost.
         let _ = self.flush().await;
         let turn = self.turn.acquire().await;
@@ -109,6 +108,10 @@ impl Session {
             self.lost();
         }
         drop(turn);
+    }
+
+    /// Waits, once finished, for the durability of all that was written; answers what has become of the run.
+    pub(crate) async fn end(&self) -> Over {
         // A store that failed has been reported already.
         let _ = self.durable().await;
         self.inner().over

@@ -3,6 +3,7 @@
 use stepwell_core::run::State;
 use stepwell_core::{RunId, WorkflowId};
 use stepwell_engine::Activation;
+use stepwell_engine::limits::LEAVING_SHARE;
 use stepwell_store::{Claimed, Lease};
 
 use super::{Checked, Checker, hold, short};
@@ -88,8 +89,11 @@ impl Inner {
         let limits = self.limits(workflow);
         let most = self.settings.activations_max;
         let others: Vec<WorkflowId> = self.ledger.holding(host).map(|it| it.workflow.clone()).collect();
-        hold(others.len() < most, Checker::Concurrency, || {
-            format!("{workflow} begins beside {others:?}, but the host may execute {most} at once")
+        let with_guest = self.ledger.executions.iter().filter(|it| it.host == host && it.is_at_it()).count();
+        hold(with_guest < most && others.len() < most * (LEAVING_SHARE + 1), Checker::Concurrency, || {
+            format!(
+                "{workflow} begins beside {with_guest} guests of {others:?}, but the host may execute {most} at once"
+            )
         })?;
         for (limit, group) in limits {
             let beside = others.iter().filter(|other| match &group {

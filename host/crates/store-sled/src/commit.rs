@@ -1,20 +1,23 @@
 //! The commit path: one thread that takes all that the writer has handed over meanwhile, writes it to the
 //! log as one frame, syncs, and only then shows it to readers and tells who waits. While it syncs, the
 //! next group gathers, so the disk's own pace makes the groups. What nobody waits for, such as the results of
-//! steps that a guest goes on from, lies for a few milliseconds, to go with what somebody does wait for.
+//! steps that a guest goes on from, lies for a few milliseconds, to go with what somebody does wait for. Where many
+//! wait, a frame lies a few as well, for as long as more come ([`crate::gather`]).
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use stepwell_log::Appender;
 
 use crate::error::Trouble;
+use crate::gather::Gathering;
 use crate::layers::{Group, Layers, Pipeline};
 use crate::limits::{
-    DURABLE_BYTES_MAX, IDLE_BEFORE_SEAL, LINGER, LINGERING_BYTES_MAX, QUEUED_BYTES_MAX, QUEUED_ELEMENTS_MAX, REST,
+    DURABLE_BYTES_MAX, GATHER_PAUSE, IDLE_BEFORE_SEAL, LINGER, LINGERING_BYTES_MAX, QUEUED_BYTES_MAX,
+    QUEUED_ELEMENTS_MAX, REST,
 };
 use crate::payload;
 use crate::progress::Progress;
@@ -34,6 +37,8 @@ pub(crate) struct Commits {
     pub(crate) progress: Arc<Progress>,
     /// Called after each group with what is durable and not in sled.
     pub(crate) wake: Wake,
+    /// How many were told by the last frame that theirs is durable.
+    pub(crate) told: usize,
 }
 
 /// Wakes the checkpoints.
@@ -50,7 +55,7 @@ impl Wake {
 impl Committer {
     pub(crate) fn start(commits: Commits) -> io::Result<Self> {
         let layers = Arc::clone(&commits.layers);
-        let thread = std::thread::Builder::new().name("store-commit".to_owned()).spawn(move || commits.run_thread())?;
+        let thread = thread::Builder::new().name("store-commit".to_owned()).spawn(move || commits.run_thread())?;
         Ok(Self { layers, thread: Some(thread) })
     }
 
@@ -99,7 +104,7 @@ impl Commits {
         drop(group);
         let number = self.appender.append(frame)?;
         self.layers.landed(number);
-        self.progress.durable(sequence);
+        self.told = self.progress.durable(sequence);
         self.wake.wake();
         Ok(())
     }
@@ -114,6 +119,7 @@ impl Commits {
             let wait = match self.look(&pipeline, idle_since) {
                 Look::Commit => {
                     self.layers.is_waiting(false);
+                    pipeline = self.gather(pipeline);
                     return Some(Next::Commit(self.layers.take_off(&mut pipeline)));
                 }
                 Look::Idle => return Some(Next::Idle),
@@ -122,6 +128,21 @@ impl Commits {
             };
             let waited = self.layers.moved.wait_timeout(pipeline, wait);
             (pipeline, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits a moment for more who wait, where that is worth it.
+    fn gather<'a>(&'a self, mut pipeline: MutexGuard<'a, Pipeline>) -> MutexGuard<'a, Pipeline> {
+        let Some(mut gathering) = Gathering::begin(self.told, self.progress.came()) else { return pipeline };
+        let begin = Instant::now();
+        loop {
+            drop(pipeline);
+            thread::sleep(GATHER_PAUSE);
+            pipeline = self.layers.pipeline();
+            let goes_on = gathering.goes_on(self.progress.came(), begin.elapsed(), pipeline.queued.bytes);
+            if pipeline.over || !goes_on {
+                return pipeline;
+            }
         }
     }
 

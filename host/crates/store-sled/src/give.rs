@@ -157,7 +157,10 @@ mod tests {
         let db = sled::Config::new().temporary(true).open().unwrap();
         db.insert(b"gone", b"x").unwrap();
         let syncs = Cell::new(0);
-        let mut giver = Giver::new(&db, || Ok(syncs.set(syncs.get() + 1)));
+        let mut giver = Giver::new(&db, || {
+            syncs.set(syncs.get() + 1);
+            Ok(())
+        });
         let value = IVec::from(vec![7; 4096]);
         for n in 0..1000_u32 {
             giver.take(&n.to_be_bytes(), Some(value.clone())).unwrap();

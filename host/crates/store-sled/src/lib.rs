@@ -16,6 +16,7 @@ mod due;
 mod envelope;
 mod erasures;
 mod error;
+mod gather;
 mod give;
 mod given;
 mod in_flight;

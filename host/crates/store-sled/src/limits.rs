@@ -23,6 +23,16 @@ pub(crate) const REST: Duration = Duration::from_secs(60);
 pub(crate) const LINGER: Duration = Duration::from_millis(5);
 /// Bytes that do not wait for that: 1 ms of writing at 1 GB/s.
 pub(crate) const LINGERING_BYTES_MAX: usize = 1 << 20;
+/// How many a frame must have told for the next one to gather: more than 32 senders make, each of whom would wait in
+/// vain for the others.
+pub(crate) const CROWD_MIN: usize = 40;
+/// How long it may gather: at 5,000 runs/s, of which each waits twice, 60 come in that time.
+pub(crate) const GATHER: Duration = Duration::from_millis(6);
+/// After how long it is looked whether any more have come, and how often in vain before it is over.
+pub(crate) const GATHER_PAUSE: Duration = Duration::from_micros(500);
+pub(crate) const QUIET_LOOKS: u32 = 2;
+/// Bytes that do not wait for that: 4 ms of writing at 1 GB/s.
+pub(crate) const GATHERED_BYTES_MAX: usize = 4 << 20;
 /// Durable bytes in memory from which on a checkpoint is made: at 1.1 kB a run that comes and ends, 3,800 runs. With
 /// twice as much memory is taken and commits wait longer, and the database is not smaller.
 pub(crate) const CHECKPOINT_BYTES: usize = 4 << 20;

@@ -26,6 +26,8 @@ struct State {
     end: Option<End>,
     /// By the sequence that they wait for.
     waiting: BTreeMap<u64, Vec<Waiter>>,
+    /// How many ever waited.
+    came: u64,
 }
 
 type Waiter = oneshot::Sender<Result<(), Error>>;
@@ -64,15 +66,20 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything up to `sequence` is durable.
-    pub(crate) fn durable(&self, sequence: u64) {
+    /// Everything up to `sequence` is durable. Answers how many were told so.
+    pub(crate) fn durable(&self, sequence: u64) -> usize {
         let covered = {
             let mut state = self.state();
             state.durable = state.durable.max(sequence);
             let rest = state.waiting.split_off(&sequence.saturating_add(1));
             std::mem::replace(&mut state.waiting, rest)
         };
-        covered.into_values().flatten().for_each(|waiter| tell(waiter, Ok(())));
+        let mut told = 0;
+        for waiter in covered.into_values().flatten() {
+            tell(waiter, Ok(()));
+            told += 1;
+        }
+        told
     }
 
     /// The store cannot go on, for this reason unless it had another one before.
@@ -116,6 +123,11 @@ impl Progress {
         self.check().err().unwrap_or(Error::Closed)
     }
 
+    /// How many ever waited.
+    pub(crate) fn came(&self) -> u64 {
+        self.state().came
+    }
+
     /// The first sequence that somebody waits for.
     pub(crate) fn first_waiting(&self) -> Option<u64> {
         self.state().waiting.keys().next().copied()
@@ -130,6 +142,7 @@ impl Progress {
                 return known;
             }
             let (waiter, told) = oneshot::channel();
+            state.came += 1;
             state.waiting.entry(sequence.0).or_default().push(waiter);
             told
         };

@@ -69,7 +69,7 @@ impl SledStore {
         };
         let checkpointer = Checkpointer::start(checkpoints, woken).map_err(not_started)?;
         let (progress, wake) = (Arc::clone(&shared.progress), Wake(wake));
-        let commits = Commits { appender: log.appender, layers: Arc::clone(&layers), progress, wake };
+        let commits = Commits { appender: log.appender, layers: Arc::clone(&layers), progress, wake, told: 0 };
         let committer = Committer::start(commits).map_err(not_started)?;
         let (commands, receiver) = mpsc::channel(SUBMITS_WAITING_MAX);
         let writer = Writer::new(Rows::new(db, layers, cipher), known, committer, Arc::clone(&shared));

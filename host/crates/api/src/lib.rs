@@ -4,6 +4,7 @@
 //! run becomes, listen on an address, or know a webhook source.
 
 mod door;
+mod hidden;
 pub mod limits;
 mod mask;
 mod pages;

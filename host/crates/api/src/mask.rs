@@ -41,6 +41,16 @@ enum Found {
 
 /// Valid JSON text with what these paths lead to masked. `null` stays: what is absent is seen to be.
 pub(crate) fn masked(text: &str, paths: &[Path<'_>]) -> String {
+    run(text, paths).out
+}
+
+/// What [`masked`] would mask, as the JSON text that it is.
+pub(crate) fn hidden<'a>(text: &'a str, paths: &[Path<'_>]) -> Vec<&'a str> {
+    let places = run(text, paths).masked;
+    places.into_iter().filter_map(|(start, end)| text.get(start..end)).collect()
+}
+
+fn run<'a>(text: &'a str, paths: &'a [Path<'a>]) -> Masker<'a> {
     let from_top = paths.iter().enumerate().filter(|(_, path)| matches!(path, Path::FromTop(_)));
     let mut masker = Masker {
         scan: Scan { text, at: 0 },
@@ -49,9 +59,10 @@ pub(crate) fn masked(text: &str, paths: &[Path<'_>]) -> String {
         next: from_top.map(|(number, _)| (number, 0)).collect(),
         out: String::with_capacity(text.len()),
         copied: 0,
+        masked: Vec::new(),
     };
     masker.run();
-    masker.out
+    masker
 }
 
 struct Masker<'a> {
@@ -63,6 +74,8 @@ struct Masker<'a> {
     out: String,
     /// How far the text has been copied.
     copied: usize,
+    /// Where what is masked begins and ends.
+    masked: Vec<(usize, usize)>,
 }
 
 impl Masker<'_> {
@@ -132,6 +145,7 @@ impl Masker<'_> {
         if self.scan.text.get(start..self.scan.at) != Some("null") {
             self.copy_to(start);
             self.out.push_str(&format!("\"{MASK}\""));
+            self.masked.push((start, self.scan.at));
         } else {
             self.copy_to(self.scan.at);
         }

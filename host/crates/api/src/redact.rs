@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use stepwell_core::{Event, Json};
 
-use crate::mask::{Path, masked};
+use crate::hidden::Hidden;
+use crate::mask::{Path, hidden, masked};
 
 /// What stands in the place of a masked value.
 pub const MASK: &str = "[redacted]";
@@ -44,6 +45,24 @@ impl Redactions {
         let masked = paths.map_or_else(whole, |paths| masked(event.data.as_str(), &paths));
         // Valid JSON stays so. If it did not, nothing would be shown.
         Json::parse(masked).or_else(|_| Json::parse(whole())).unwrap_or_else(|_| Json::null())
+    }
+
+    /// What is masked of this run's event, to be masked wherever the run itself has it. Where there is something to
+    /// mask and the event is gone, nobody knows what: then it is all that the run has.
+    pub(crate) fn hidden(&self, event_name: &str, event: Option<&Event>) -> Hidden {
+        let mut rules = self.rules(event_name).peekable();
+        if rules.peek().is_none() {
+            return Hidden::nothing();
+        }
+        let Some(event) = event else { return Hidden::all() };
+        let mut paths = Vec::new();
+        for rule in rules {
+            if rule.is_empty() {
+                return Hidden::all();
+            }
+            paths.extend(rule.iter().map(|path| Path::read(path)));
+        }
+        Hidden::of(hidden(event.data.as_str(), &paths))
     }
 
     fn rules<'a>(&'a self, event: &'a str) -> impl Iterator<Item = &'a [String]> {

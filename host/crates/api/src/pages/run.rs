@@ -13,7 +13,7 @@ use super::{json, words};
 use crate::limits::STEPS_SHOWN_MAX;
 use crate::problem::Problem;
 use crate::query::{Id, Params};
-use crate::read::{Shown, shown_status};
+use crate::read::{self, Shown};
 use crate::state::App;
 use crate::view::StepView;
 
@@ -35,9 +35,8 @@ pub(super) async fn page(
 ) -> Result<Response, Problem> {
     let flash = Flash::read(&mut params)?;
     params.done()?;
-    let detail = app.store.run(id).await?.ok_or_else(|| Problem::no_run(id))?;
+    let (detail, status) = read::run(&app, id).await?.ok_or_else(|| Problem::no_run(id))?;
     let now = app.now();
-    let status = shown_status(&detail.run, &app.handle.active(), now);
     let steps = detail.journal.iter().map(|entry| StepView::of(entry, status)).collect();
     let view = View { shown: Shown { run: detail.run, status }, steps, now, may_act: frame.may_act() };
     let title = format!("{} · {}", view.shown.run.workflow, view.shown.status.as_str());

@@ -6,4 +6,4 @@ mod runs;
 
 pub(crate) use events::{EventQuery, list as events, runs_of};
 pub(crate) use prefix::IdRange;
-pub(crate) use runs::{RunQuery, Shown, list as runs, shown_status};
+pub(crate) use runs::{RunQuery, Shown, list as runs, one as run};

@@ -1,11 +1,11 @@
-//! Lists of runs by the status that is shown, which knows what is being executed right now: the store
-//! only knows what was true at the last commit.
+//! Runs with the status that is shown, which knows what is being executed right now: the store only knows what was
+//! true at the last commit. What is masked of their events is masked in them.
 
 use std::collections::BTreeSet;
 
 use stepwell_core::run::Status;
 use stepwell_core::{EventId, Run, RunId, Timestamp, WorkflowId};
-use stepwell_store::{Cursor, Page, RunFilter};
+use stepwell_store::{Cursor, Page, RunDetail, RunFilter};
 
 use super::IdRange;
 use crate::limits::READS_MAX;
@@ -63,9 +63,32 @@ fn statuses(names: &[String]) -> Result<Vec<Status>, Problem> {
 
 /// A run that is being executed is running, whatever was true at its last commit. One that has just
 /// been parked counts as parked, though its execution may not have been torn down yet.
-pub(crate) fn shown_status(run: &Run, active: &BTreeSet<RunId>, now: Timestamp) -> Status {
+fn shown_status(run: &Run, active: &BTreeSet<RunId>, now: Timestamp) -> Status {
     let is_due = run.due().is_some_and(|due| due <= now);
     if is_due && active.contains(&run.id) { Status::Running } else { run.status() }
+}
+
+/// A run with its journal, and its status; none if there is no such run.
+pub(crate) async fn one(app: &App, id: RunId) -> Result<Option<(RunDetail, Status)>, Problem> {
+    let Some(detail) = app.store.run(id).await? else { return Ok(None) };
+    let status = shown_status(&detail.run, &app.handle.active(), app.now());
+    let hidden = app.redactions.hidden(&detail.run.event_name, detail.event.as_ref());
+    Ok(Some((hidden.detail(detail), status)))
+}
+
+/// Masks what is masked of their events.
+async fn mask(app: &App, rows: Vec<Shown>) -> Result<Vec<Shown>, Problem> {
+    let mut masked = Vec::with_capacity(rows.len());
+    for Shown { run, status } in rows {
+        let run = if app.redactions.covers(&run.event_name) {
+            let event = app.store.event(run.event).await?;
+            app.redactions.hidden(&run.event_name, event.as_ref()).run(run)
+        } else {
+            run
+        };
+        masked.push(Shown { run, status });
+    }
+    Ok(masked)
 }
 
 /// What a list has found so far.
@@ -88,7 +111,7 @@ pub(crate) async fn list(app: &App, query: &RunQuery, page: Page) -> Result<(Vec
         found.rows.truncate(first_past);
         found.next = None;
     }
-    Ok((found.rows, found.next))
+    Ok((mask(app, found.rows).await?, found.next))
 }
 
 /// Rows whose stored status was asked for and that are still shown with such a one.

@@ -14,7 +14,7 @@ use stepwell_store::{Cursor, Erasure, EventFilter, Page, RunFilter};
 use crate::limits::{EXPORT_BYTES, EXPORTED_MAX};
 use crate::problem::Problem;
 use crate::query::{Params, cursor_of, cursor_text};
-use crate::read::{Shown, shown_status};
+use crate::read::{self, Shown};
 use crate::state::App;
 use crate::view::{At, EventView, RunView};
 
@@ -204,8 +204,7 @@ impl Exporting<'_> {
 
     /// A run with its steps; none if it has gone meanwhile.
     async fn run(&mut self, run: &Run) -> Result<Option<RunView>, Problem> {
-        let Some(detail) = self.app.store.run(run.id).await? else { return Ok(None) };
-        let status = shown_status(&detail.run, &self.app.handle.active(), self.app.now());
+        let Some((detail, status)) = read::run(self.app, run.id).await? else { return Ok(None) };
         self.bytes += usize::try_from(detail.run.journal_bytes).unwrap_or(usize::MAX);
         Ok(Some(RunView::whole(&Shown { run: detail.run, status }, &detail.journal)))
     }

@@ -11,7 +11,7 @@ use stepwell_store::{Page, RunDetail};
 use crate::door::Caller;
 use crate::problem::Problem;
 use crate::query::{Id, Params};
-use crate::read::{self, RunQuery, Shown, shown_status};
+use crate::read::{self, RunQuery, Shown};
 use crate::state::App;
 use crate::view::{self, EntryView, List, RunRequest, RunView, fitting, of_entry};
 
@@ -24,9 +24,7 @@ pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<B
 }
 
 async fn detail(app: &App, id: RunId) -> Result<(RunDetail, Status), Problem> {
-    let detail = app.store.run(id).await?.ok_or_else(|| Problem::no_run(id))?;
-    let status = shown_status(&detail.run, &app.handle.active(), app.now());
-    Ok((detail, status))
+    read::run(app, id).await?.ok_or_else(|| Problem::no_run(id))
 }
 
 /// `GET runs/{id}`.

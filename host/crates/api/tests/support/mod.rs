@@ -250,6 +250,10 @@ impl Bench {
 
     /// Takes an event in at this time; answers its id and the runs it started.
     pub async fn event(&mut self, name: &str, at: Timestamp) -> (EventId, Vec<Run>) {
+        self.event_with(name, at, user_created()).await
+    }
+
+    pub async fn event_with(&mut self, name: &str, at: Timestamp, data: Json) -> (EventId, Vec<Run>) {
         self.events += 1;
         let id = EventId::new(at, [self.events; 10]);
         let event = Event {
@@ -257,7 +261,7 @@ impl Bench {
             source: "clerk".into(),
             external_id: Some(format!("msg_2pQx8KvRtYwZ{}", self.events)),
             name: name.to_owned(),
-            data: user_created(),
+            data,
             ts: at,
             v: None,
             meta: json_of(json!({ "instance_id": "ins_2b" })),

@@ -8,7 +8,6 @@ pub mod damage;
 pub mod judge;
 pub mod large;
 pub mod maker;
-mod play;
 pub mod scripts;
 pub mod shell;
 pub mod tally;

@@ -9,12 +9,13 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use stepwell_core::Digest;
+use serde_json::json;
+use stepwell_core::{Digest, Manifest};
 use stepwell_engine::executor::Exit;
 use stepwell_runtime::{CompilerProcess, ComponentSource, Grants, InspectError, LoadError, Runtime, Settings, inspect};
+use stepwell_testkit::Play;
 
 use crate::chance::Chance;
-use crate::play::play;
 use crate::shell::{self, Inner};
 
 /// CPU time of a run, and CPU time and memory of compiling a component: less than a host's, since thousands are tried.
@@ -23,6 +24,8 @@ const COMPILE_CPU_MAX: Duration = Duration::from_secs(20);
 const COMPILE_MEMORY_BYTES_MAX: u64 = 512 << 20;
 /// One of so many cases is followed by a run of a good component, which must complete as ever.
 const HEALTH_EVERY: u64 = 25;
+/// Activations of one run: what is retried or sleeps has been executed twice by then.
+const ACTIVATIONS_MAX: usize = 3;
 const NULL: &str = "null";
 
 /// What became of a case.
@@ -127,11 +130,16 @@ impl Worker {
         Ok(Self { runtime, compiler, good, cases: 0, _dir: dir })
     }
 
+    /// Executes a run of the component's first workflow; answers how each activation ended.
+    async fn play(&self, component: Digest, manifest: &Manifest) -> Vec<Exit> {
+        Play::new(component, manifest, json!({})).up_to(ACTIVATIONS_MAX, &self.runtime).await
+    }
+
     async fn case(&mut self, bytes: Bytes, looked_at: bool) -> Result<Told> {
         let mut told = Told::default();
         match self.runtime.load(bytes.clone()).await {
             Ok((digest, manifest)) => {
-                told.exits = play(&self.runtime, digest, &manifest).await?.into_iter().map(ended).collect();
+                told.exits = self.play(digest, &manifest).await.into_iter().map(ended).collect();
                 self.runtime.forget(digest);
             }
             Err(error) => {
@@ -156,7 +164,7 @@ impl Worker {
     /// Whether a good component still does what it did.
     async fn harm(&self) -> Result<()> {
         let (digest, manifest) = self.runtime.load(self.good.clone()).await?;
-        let exits = play(&self.runtime, digest, &manifest).await?;
+        let exits = self.play(digest, &manifest).await;
         match &exits[..] {
             [Exit::Returned(Ok(output))] if output.as_str() == NULL => Ok(()),
             other => Err(anyhow::anyhow!("a good component ends as {other:?}")),

@@ -1,7 +1,6 @@
 //! A bench for the runtime: fixtures by name, a runtime in a temporary directory, and runs played by core's
 //! own state machine instead of an engine.
 
-mod play;
 pub(crate) mod server;
 pub(crate) mod wat;
 
@@ -14,7 +13,7 @@ use stepwell_core::Digest;
 use stepwell_runtime::{ComponentSource, Grants, Runtime, Settings};
 use tempfile::TempDir;
 
-pub(crate) use play::{Play, Played};
+pub(crate) use stepwell_testkit::{Play, Played};
 
 /// Components by digest.
 #[derive(Debug, Default)]

@@ -1,7 +1,10 @@
-//! One run, played: core's state machine answers the guest's calls, and the clock jumps to whatever the run
-//! waits for.
+//! One run, played without an engine or a store: core's state machine answers the guest's calls, and the clock jumps
+//! to whatever the run waits for.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+#![expect(clippy::panic, reason = "a test's mistake is to be loud")]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,26 +18,31 @@ use stepwell_core::run::State;
 use stepwell_core::{Answer, Command, Digest, Event, EventId, Execution, Json, Manifest, Run, Timestamp};
 use stepwell_engine::Executor;
 use stepwell_engine::executor::{Activation, Calls, Exit, LogRecord, Permit, Slot, Stopped};
-use stepwell_runtime::Runtime;
+
+use crate::events::bare_event;
+
+/// How often a run is executed at most: one that is retried ends long before.
+const ACTIVATIONS_MAX: usize = 100;
 
 /// A run, its journal and what was seen of it.
 #[derive(Debug)]
-pub(crate) struct Play {
-    pub(crate) session: Arc<Session>,
+pub struct Play {
+    /// What the guest's calls go to.
+    pub session: Arc<Session>,
     event_json: Json,
 }
 
 /// How a run was played to its end.
 #[derive(Debug)]
-pub(crate) struct Played {
-    pub(crate) exits: Vec<Exit>,
-    pub(crate) state: State,
-    pub(crate) journal: Vec<Entry>,
-    pub(crate) logs: Vec<LogRecord>,
+pub struct Played {
+    pub exits: Vec<Exit>,
+    pub state: State,
+    pub journal: Vec<Entry>,
+    pub logs: Vec<LogRecord>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Session {
+pub struct Session {
     inner: Mutex<Inner>,
 }
 
@@ -44,76 +52,74 @@ struct Inner {
     now: Timestamp,
     open: Option<Attempted>,
     logs: Vec<LogRecord>,
-    vars: std::collections::BTreeMap<String, String>,
+    vars: BTreeMap<String, String>,
     panics: bool,
     /// How often the host made the guest wait for what is its own.
     waits: u32,
 }
 
 impl Play {
-    pub(crate) fn new(component: Digest, manifest: &Manifest, data: Value) -> Self {
+    /// A run of the manifest's first workflow for an event `test/WORKFLOW` with this data.
+    ///
+    /// # Panics
+    /// Where the manifest has no workflow.
+    pub fn new(component: Digest, manifest: &Manifest, data: Value) -> Self {
         let at = Timestamp::from_millis(1_800_000_000_000);
-        let plugin = Plugin {
-            name: "fixture".parse().unwrap(),
-            component,
-            manifest: manifest.clone(),
-            registered_at: at,
-            active: true,
-        };
-        let workflow = &plugin.manifest.workflows[0];
+        let Ok(plugin_name) = "fixture".parse() else { unreachable!("it is a name") };
+        let manifest = manifest.clone();
+        let plugin = Plugin { name: plugin_name, component, manifest, registered_at: at, active: true };
+        let Some(workflow) = plugin.manifest.workflows.first() else { panic!("a manifest has a workflow") };
         let name = format!("test/{}", workflow.id);
-        let event_json = json!({"id": EventId::new(at, [7; 10]), "name": name, "data": data, "ts": at.as_millis()});
-        let event = Event {
-            id: EventId::new(at, [7; 10]),
-            source: "test".into(),
-            external_id: None,
-            name,
-            data: Json::of(&data).unwrap(),
-            ts: at,
-            v: None,
-            meta: Json::null(),
-            received_at: at,
-            not_before: None,
-            body: None,
-            subject: None,
-            key_id: None,
-            depth: 0,
-        };
+        let id = EventId::new(at, [7; 10]);
+        let event = Event { data: json_of(&data), ..bare_event(id, &name, at) };
+        let event_json = json_of(&json!({"id": id, "name": name, "data": data, "ts": at.as_millis()}));
         let run = Run::of(&event, Declared { plugin: &plugin, workflow });
         let inner = Inner {
             execution: Execution::new(run, Vec::new()),
             now: at,
             open: None,
             logs: Vec::new(),
-            vars: manifest.asks.vars.clone(),
+            vars: plugin.manifest.asks.vars.clone(),
             panics: false,
             waits: 0,
         };
-        let event_json = Json::of(&event_json).unwrap();
         Self { session: Arc::new(Session { inner: Mutex::new(inner) }), event_json }
     }
 
     /// Executes the run once.
-    pub(crate) async fn activate(&self, runtime: &Runtime) -> Exit {
+    pub async fn activate(&self, executor: &dyn Executor) -> Exit {
         let activation = self.begin();
-        runtime.execute(activation, self.session.clone()).await
+        executor.execute(activation, self.session.clone()).await
     }
 
-    /// Executes the run until it ends or is paused, with the clock at whatever it waits for.
-    pub(crate) async fn to_end(&self, runtime: &Runtime) -> Played {
+    /// Executes the run until it ends or waits for a person, or so often. Answers how each activation ended.
+    pub async fn up_to(&self, activations_max: usize, executor: &dyn Executor) -> Vec<Exit> {
         let mut exits = Vec::new();
-        for _ in 0..100 {
-            let exit = self.activate(runtime).await;
+        while exits.len() < activations_max && !self.is_at_rest() {
+            let exit = self.activate(executor).await;
             exits.push(exit.clone());
             self.settle(exit);
-            let inner = self.session.inner();
-            let run = inner.execution.run();
-            if run.status().is_end() || run.due().is_none() {
-                let (journal, logs) = (inner.execution.journal().to_vec(), inner.logs.clone());
-                return Played { exits, state: run.state.clone(), journal, logs };
-            }
         }
-        panic!("the run does not end: {exits:#?}");
+        exits
+    }
+
+    /// Whether nothing is due any more.
+    fn is_at_rest(&self) -> bool {
+        let inner = self.session.inner();
+        let run = inner.execution.run();
+        run.status().is_end() || run.due().is_none()
+    }
+
+    /// Executes the run until it ends or waits for a person, with the clock at whatever it waits for.
+    ///
+    /// # Panics
+    /// Where it does neither after a hundred activations.
+    pub async fn to_end(&self, executor: &dyn Executor) -> Played {
+        let exits = self.up_to(ACTIVATIONS_MAX, executor).await;
+        assert!(self.is_at_rest(), "the run does not end: {exits:#?}");
+        let inner = self.session.inner();
+        let (state, journal) = (inner.execution.run().state.clone(), inner.execution.journal().to_vec());
+        Played { exits, state, journal, logs: inner.logs.clone() }
     }
 
     /// A new activation of the run, at the time it is due.
@@ -147,21 +153,32 @@ impl Play {
             Exit::Exceeded { limit } => Command::Exceeded { limit },
             Exit::Misused { message } => Command::Misuse { message },
         };
-        self.session.perform(command).ok();
+        // Nobody is answered.
+        let _ = self.session.perform(command);
     }
+}
+
+fn json_of(value: &Value) -> Json {
+    Json::of(value).unwrap_or_else(|_| Json::null())
 }
 
 impl Played {
     /// The output of a run that completed.
-    pub(crate) fn output(&self) -> Value {
+    ///
+    /// # Panics
+    /// Where it did not.
+    pub fn output(&self) -> Value {
         match &self.state {
             State::Completed { output } => output.value(),
             other => panic!("the run did not complete: {other:?}, {:?}", self.exits),
         }
     }
 
-    /// The message of a run that failed.
-    pub(crate) fn error(&self) -> String {
+    /// The kind and message of a run that failed.
+    ///
+    /// # Panics
+    /// Where it did not.
+    pub fn error(&self) -> String {
         match &self.state {
             State::Failed { error } => format!("{:?}: {}", error.kind, error.message),
             other => panic!("the run did not fail: {other:?}, {:?}", self.exits),
@@ -171,7 +188,7 @@ impl Played {
 
 impl Session {
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap()
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn perform(&self, command: Command) -> Result<Answer, Stopped> {
@@ -226,7 +243,7 @@ impl Calls for Session {
     }
 
     async fn requested(&self, token: u64, number: u64, request: Request) {
-        self.perform(Command::Requested { token, number, request }).ok();
+        let _ = self.perform(Command::Requested { token, number, request });
     }
 
     async fn held(&self, until: BoxFuture<'_, ()>) {
@@ -266,17 +283,17 @@ impl Session {
     }
 
     /// Makes the next `step.run` panic, as a fault of the host would.
-    pub(crate) fn panic_at_step(&self) {
+    pub fn panic_at_step(&self) {
         self.inner().panics = true;
     }
 
     /// How often the host made the guest wait for what is its own.
-    pub(crate) fn waits(&self) -> u32 {
+    pub fn waits(&self) -> u32 {
         self.inner().waits
     }
 
     /// Sets what the operator grants for a config value.
-    pub(crate) fn set_var(&self, name: &str, value: &str) {
+    pub fn set_var(&self, name: &str, value: &str) {
         self.inner().vars.insert(name.to_owned(), value.to_owned());
     }
 }

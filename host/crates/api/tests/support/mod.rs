@@ -20,7 +20,7 @@ use stepwell_core::{Digest, Entry, Event, EventId, Json, Manifest, Run, RunId, T
 use stepwell_engine::clock::{CountingChance, SimulatedClock};
 use stepwell_engine::{Engine, Handle, Ports, Settings};
 use stepwell_store::{Change, Element, Lease, Page, RunFilter, Store};
-use stepwell_testkit::{MemoryStore, ScriptedExecutor};
+use stepwell_testkit::{MemoryStore, ScriptedExecutor, bare_event};
 use tower::ServiceExt;
 
 /// What a person may type into any field.
@@ -257,20 +257,11 @@ impl Bench {
         self.events += 1;
         let id = EventId::new(at, [self.events; 10]);
         let event = Event {
-            id,
             source: "clerk".into(),
             external_id: Some(format!("msg_2pQx8KvRtYwZ{}", self.events)),
-            name: name.to_owned(),
             data,
-            ts: at,
-            v: None,
             meta: json_of(json!({ "instance_id": "ins_2b" })),
-            received_at: at,
-            not_before: None,
-            body: None,
-            depth: 0,
-            subject: None,
-            key_id: None,
+            ..bare_event(id, name, at)
         };
         self.store.submit(Element::Ingest(Box::new(event))).await.unwrap();
         let filter = RunFilter { event: Some(id), ..RunFilter::default() };

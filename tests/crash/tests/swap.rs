@@ -23,8 +23,10 @@ use stepwell_harness::{Config, Host, Run, Seed, Seen, guest, pause, until};
 const ROUNDS: u64 = 30;
 /// How far the timers are moved in a round.
 const ADVANCE_MS: i64 = 2_000;
-/// How long a run sleeps at most: over five swaps.
+/// How long most runs sleep at most: over five swaps.
 const SLEEP_MS_MAX: u64 = 10_000;
+/// And some: over thirty, in which the host looks several times for components that nothing needs.
+const LONG_SLEEP_MS_MAX: u64 = 60_000;
 /// `plugins.removal_grace`.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -121,7 +123,11 @@ impl World {
         let api = self.host.api()?;
         for _ in 0..self.seed.between(0, 3) {
             self.sent += 1;
-            let ms = if self.seed.percent(20) { 1 } else { self.seed.between(1, SLEEP_MS_MAX) };
+            let ms = match self.seed.between(0, 100) {
+                0..20 => 1,
+                20..30 => self.seed.between(SLEEP_MS_MAX, LONG_SLEEP_MS_MAX),
+                _ => self.seed.between(1, SLEEP_MS_MAX),
+            };
             let sent = api.send("test/marked", &json!({ "ms": ms }), Some(&format!("swap-{}", self.sent))).await?;
             if sent.runs.is_empty() && self.file.away_since.is_some_and(|since| since.elapsed() > GRACE) {
                 continue;

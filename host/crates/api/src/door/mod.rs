@@ -9,9 +9,10 @@ mod request_id;
 mod session;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 
@@ -26,14 +27,18 @@ pub(crate) use session::{log_in, log_out, login_page};
 
 /// Puts the door before every route and the fallback that `router` has by now.
 pub(crate) fn guard(router: Router, app: &App) -> Router {
-    let router = router
-        .layer(from_fn_with_state(app.clone(), auth::demand))
-        .layer(CsrfLayer::new().with_rejection_response(cross_site))
-        .layer(from_fn(auth::no_token_in_address))
-        .layer(CatchPanicLayer::custom(panicked))
+    // From the outermost to the innermost, in one layer: each layer of a router by itself is one more box around every
+    // route, which each request clones.
+    let door = ServiceBuilder::new()
+        .layer(from_fn_with_state(app.clone(), request_id::mark))
+        .layer(map_response(headers::add))
+        .layer(from_fn_with_state(app.clone(), negotiate::as_page))
         .layer(from_fn_with_state(app.clone(), audit::note))
-        .layer(from_fn_with_state(app.clone(), negotiate::as_page));
-    headers::add(router).layer(from_fn_with_state(app.clone(), request_id::mark))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(auth::no_token_in_address))
+        .layer(CsrfLayer::new().with_rejection_response(cross_site))
+        .layer(from_fn_with_state(app.clone(), auth::demand));
+    router.layer(door)
 }
 
 fn cross_site(_: ProtectionError) -> Response {

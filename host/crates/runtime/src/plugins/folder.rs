@@ -9,16 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use stepwell_core::{Digest, PluginName};
+use stepwell_core::{Digest, Manifest, PluginName};
 use stepwell_engine::clock::Clock;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
-use super::known::{Known, Tried};
+use super::known::{Heir, Known, Tried};
 use super::scan::{Content, Folder, Found, Identity, plugin_name, stem};
 use super::status::Ask;
-use super::{Arrival, FolderError, PluginSink, PluginState, PluginStatus, Plugins, Rules, Writers};
+use super::{FolderError, PluginSink, PluginState, PluginStatus, Plugins, Rules, Writers};
 use crate::component::LoadError;
 use crate::limits::{FILE_STABLE, FOLDER_DEBOUNCE, FOLDER_POLL, REASON_BYTES_MAX};
 use crate::runtime::Runtime;
@@ -270,10 +270,10 @@ impl PluginFolder {
             Err(error @ LoadError::Malformed(_)) => return Tried::Again(error.to_string()),
             Err(error) => return Tried::Failed(error.to_string()),
         };
-        let arrival = Arrival { name, digest, bytes, manifest: &manifest, leaving: &self.leaving };
-        match self.ports.sink.arrived(arrival).await {
-            Ok(succeeded) => Tried::Ready { digest, signed_by, succeeded },
-            Err(reason) => Tried::Refused(reason),
+        let heir = Heir { digest, bytes, manifest: Manifest::clone(&manifest), signed_by };
+        match self.ports.sink.arrived(heir.arrival(name, &self.leaving)).await {
+            Ok(succeeded) => Tried::Ready { digest, signed_by: heir.signed_by, succeeded },
+            Err(reason) => Tried::Refused { reason, heir },
         }
     }
 
@@ -286,14 +286,16 @@ impl PluginFolder {
                 let changed = known.digest.replace(digest) != Some(digest);
                 known.signed_by = signed_by;
                 known.tries = 0;
+                (known.heir, known.broken_since) = (None, None);
                 info!(file, %digest, "the plugin is in service");
                 succeeded.iter().for_each(|gone| self.forget(gone));
                 self.tell(file, PluginState::Ready);
                 return self.may_try_refused(changed);
             }
             Tried::Again(_) | Tried::Untrusted { .. } if !last => return true,
-            Tried::Refused(reason) => {
+            Tried::Refused { reason, heir } => {
                 known.refused = true;
+                (known.heir, known.broken_since) = (Some(heir), None);
                 reason
             }
             Tried::Untrusted { digest, reason } => {
@@ -301,7 +303,11 @@ impl PluginFolder {
                 self.distrust(file, digest, &reason).await;
                 reason
             }
-            Tried::Again(reason) | Tried::Failed(reason) => reason,
+            Tried::Again(reason) => {
+                known.broken_since.get_or_insert(self.ports.clock.now());
+                reason
+            }
+            Tried::Failed(reason) => reason,
         };
         if let Some(known) = self.known.get_mut(file) {
             known.tries = 0;

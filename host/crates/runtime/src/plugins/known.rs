@@ -1,7 +1,11 @@
 //! What is known of one file of the plugins folder.
 
-use stepwell_core::{Digest, PluginName, Timestamp};
+use std::collections::BTreeSet;
 
+use bytes::Bytes;
+use stepwell_core::{Digest, Manifest, PluginName, Timestamp};
+
+use super::Arrival;
 use super::scan::Print;
 
 /// What is known of one file.
@@ -19,10 +23,23 @@ pub(super) struct Known {
     pub(super) signed_by: Option<String>,
     /// The sink refused it: tried again once something else has changed.
     pub(super) refused: bool,
+    /// What the sink refused: it takes over from whoever leaves, though the file may be half-written meanwhile.
+    pub(super) heir: Option<Heir>,
+    /// Since when it is no component, and so perhaps half-written.
+    pub(super) broken_since: Option<Timestamp>,
     /// Since when the file is gone.
     pub(super) missing_since: Option<Timestamp>,
     /// A person wants it gone, whatever stands against that.
     pub(super) is_dismissed: bool,
+}
+
+/// A component that was judged and compiled, and is not in service for somebody else's sake.
+#[derive(Debug)]
+pub(super) struct Heir {
+    pub(super) digest: Digest,
+    pub(super) bytes: Bytes,
+    pub(super) manifest: Manifest,
+    pub(super) signed_by: Option<String>,
 }
 
 /// How one try to load a file went.
@@ -36,13 +53,23 @@ pub(super) enum Tried {
     /// It may be half-written.
     Again(String),
     /// Somebody else stands in its way.
-    Refused(String),
+    Refused {
+        reason: String,
+        heir: Heir,
+    },
     /// The operator does not trust these bytes; or their signature is still to come.
     Untrusted {
         digest: Digest,
         reason: String,
     },
     Failed(String),
+}
+
+impl Heir {
+    pub(super) fn arrival<'a>(&'a self, name: &'a PluginName, leaving: &'a BTreeSet<PluginName>) -> Arrival<'a> {
+        let Self { digest, bytes, manifest, .. } = self;
+        Arrival { name, digest: *digest, bytes: bytes.clone(), manifest, leaving }
+    }
 }
 
 impl Known {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use stepwell_core::{PluginName, Timestamp};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::folder::PluginFolder;
 use super::known::Known;
@@ -64,21 +64,54 @@ impl PluginFolder {
     }
 
     /// Takes those out of service whose time is over and whom nobody has succeeded: not yet while a file is not tried
-    /// to its end that may be their successor's, unless that takes too long. Answers whether any went.
+    /// to its end that may be their successor's, or has not been broken for as long as the grace, unless that takes too
+    /// long. Answers whether any went.
     pub(super) async fn let_leave(&mut self, unfinished: bool) -> bool {
-        let now = self.ports.clock.now();
+        let (now, grace) = (self.ports.clock.now(), self.rules.removal_grace);
+        let may_be_written = |known: &Known| known.broken_since.is_some_and(|since| now < since.after(grace));
         let mut any = false;
         for name in self.leaving.clone() {
             let known = self.known.values().find(|known| known.name.as_ref() == Some(&name));
             let Some(Known { missing_since: Some(since), is_dismissed, .. }) = known else { continue };
-            let (waits_until, is_dismissed) = (since.after(self.rules.removal_grace + SUCCESSION_MAX), *is_dismissed);
-            if unfinished && !is_dismissed && now < waits_until {
+            let is_dismissed = *is_dismissed;
+            let may_wait = !is_dismissed && now < since.after(grace + SUCCESSION_MAX);
+            if unfinished && may_wait {
+                continue;
+            }
+            if self.inherits(&name).await {
+                any = true;
+                continue;
+            }
+            if may_wait && self.known.values().any(may_be_written) {
                 continue;
             }
             self.leave(&name, if is_dismissed { DISMISSED } else { "its file is gone" }).await;
             any = true;
         }
         self.may_try_refused(any)
+    }
+
+    /// Puts into service what was refused for the sake of one who leaves now. Its file was whole then; if it were now,
+    /// it would have taken over already. Answers whether that one is gone by it.
+    async fn inherits(&mut self, name: &PluginName) -> bool {
+        let has_heir = |(_, known): &(&String, &Known)| known.heir.is_some() && known.missing_since.is_none();
+        let files: Vec<String> = self.known.iter().filter(has_heir).map(|(file, _)| file.clone()).collect();
+        for file in files {
+            let Some(known) = self.known.get_mut(&file) else { continue };
+            let (Some(heir), Some(of)) = (known.heir.take(), known.name.clone()) else { continue };
+            match self.ports.sink.arrived(heir.arrival(&of, &self.leaving)).await {
+                Ok(succeeded) => {
+                    (known.digest, known.signed_by, known.refused) = (Some(heir.digest), heir.signed_by, false);
+                    info!(file, digest = %heir.digest, "in service as it last was whole");
+                    succeeded.iter().for_each(|gone| self.forget(gone));
+                    if succeeded.contains(name) {
+                        return true;
+                    }
+                }
+                Err(_) => known.heir = Some(heir),
+            }
+        }
+        false
     }
 
     async fn leave(&mut self, name: &PluginName, why: &str) {
@@ -109,6 +142,7 @@ impl PluginFolder {
                 (false, None) if known.digest.is_none() => forgotten.push(file.clone()),
                 (false, None) => {
                     known.missing_since = Some(now);
+                    known.heir = None;
                     warn!(file = %file, "a plugin's file is gone");
                 }
                 (true, None) | (false, Some(_)) => {}

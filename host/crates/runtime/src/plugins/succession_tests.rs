@@ -60,6 +60,45 @@ async fn a_successor_that_is_not_whole_when_the_grace_ends_is_waited_for_though_
     }
 }
 
+/// A copy that takes long, begun between a rename and the end of the grace.
+#[tokio::test]
+async fn a_successor_that_is_half_written_when_the_grace_ends_takes_over_as_it_last_was_whole() {
+    let mut bench = bench(&["old.wasm", "beside.wasm"]);
+    bench.after(0).await;
+    fs::rename(bench.path("old.wasm"), bench.path("new.wasm")).unwrap();
+    bench.after(0).await;
+    assert!(bench.reason("new").contains("old has it"));
+    let whole = component("new.wasm", "");
+    fs::write(bench.path("new.wasm"), &whole[..whole.len() / 2]).unwrap();
+    bench.after(10).await;
+    assert!(bench.reason("new").contains("not a WebAssembly component"), "{}", bench.reason("new"));
+    bench.after(20).await;
+    assert_eq!(bench.told(), ["beside.wasm ", "old.wasm ", "old.wasm  from old"], "and not gone first");
+    assert!(bench.folder.plugins().get("old").is_none());
+    fs::write(bench.path("new.wasm"), &whole).unwrap();
+    bench.after(0).await;
+    assert_eq!(bench.told().last().unwrap(), "new.wasm ");
+    assert_eq!(bench.state("new"), PluginState::Ready);
+}
+
+#[tokio::test]
+async fn a_successor_that_was_never_whole_is_waited_for_as_long_as_it_may_still_be_written() {
+    let mut bench = bench(&["old.wasm", "beside.wasm"]);
+    bench.after(0).await;
+    fs::remove_file(bench.path("old.wasm")).unwrap();
+    bench.after(0).await;
+    bench.after(20).await;
+    let whole = component("new.wasm", "");
+    fs::write(bench.path("new.wasm"), &whole[..whole.len() / 2]).unwrap();
+    bench.after(0).await;
+    assert!(bench.reason("new").contains("not a WebAssembly component"), "{}", bench.reason("new"));
+    bench.after(11).await;
+    assert_eq!(bench.told(), ["beside.wasm ", "old.wasm "], "its grace is over");
+    fs::write(bench.path("new.wasm"), &whole).unwrap();
+    bench.after(1).await;
+    assert_eq!(bench.told().last().unwrap(), "new.wasm  from old");
+}
+
 #[tokio::test]
 async fn of_two_that_want_a_workflow_the_one_in_service_stays_whatever_their_order_and_over_restarts() {
     for (first, second) in [("a", "z"), ("z", "a")] {

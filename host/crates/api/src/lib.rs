@@ -19,7 +19,6 @@ mod table;
 mod view;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
@@ -46,12 +45,7 @@ pub fn router(state: ApiState) -> Router {
 pub fn router_with(state: ApiState, more: Router) -> Router {
     let (router, table) = routes::api().and(pages::pages()).split();
     let app = App::new(state, table);
-    let router = router
-        .with_state(app.clone())
-        .merge(more)
-        .fallback(no_route)
-        .method_not_allowed_fallback(no_method)
-        .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX));
+    let router = router.with_state(app.clone()).merge(more).fallback(no_route).method_not_allowed_fallback(no_method);
     door::guard(router, &app)
 }
 

@@ -9,6 +9,7 @@ mod request_id;
 mod session;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -16,6 +17,7 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 
+use crate::limits::BODY_BYTES_MAX;
 use crate::problem::Problem;
 use crate::state::App;
 
@@ -37,7 +39,8 @@ pub(crate) fn guard(router: Router, app: &App) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(auth::no_token_in_address))
         .layer(CsrfLayer::new().with_rejection_response(cross_site))
-        .layer(from_fn_with_state(app.clone(), auth::demand));
+        .layer(from_fn_with_state(app.clone(), auth::demand))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
     router.layer(door)
 }
 

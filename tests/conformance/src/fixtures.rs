@@ -1,6 +1,9 @@
 //! Events, plugins and transitions to test with, and what tests ask again and again.
 
+use std::collections::BTreeMap;
+
 use stepwell_core::journal::{Call, CallKind, EntryState, OptionsHash};
+use stepwell_core::log::{Level, Line};
 use stepwell_core::run::{Control, State, Wish};
 use stepwell_core::{Digest, Entry, Event, EventId, Json, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::{
@@ -84,6 +87,7 @@ pub(crate) fn change(lease: Lease, seen: &Run, state: State) -> Change {
         seen_control: seen.control.clone(),
         run: Run { state, ..seen.clone() },
         entries: Vec::new(),
+        lines: Vec::new(),
         release: true,
     }
 }
@@ -119,6 +123,12 @@ pub(crate) fn done_step(index: u32, output: Json) -> Entry {
 fn step(index: u32, state: EntryState) -> Entry {
     let call = Call { kind: CallKind::Run, name: format!("step {index}"), options: OptionsHash::of(b"") };
     Entry { index, call, state }
+}
+
+/// A line of a run's log, with so many bytes of text.
+pub(crate) fn line(millis: i64, level: Level, bytes: usize) -> Line {
+    let message = "x".repeat(bytes);
+    Line { at: at(millis), level, message, fields: BTreeMap::new(), step: None, attempt: None }
 }
 
 /// All runs of a filter, collected page by page.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stepwell_core::journal::EntryState;
+use stepwell_core::log::Level;
 use stepwell_core::registry::Plugin;
 use stepwell_core::run::{Control, ErrorKind, RunError, State, Status, Wish};
 use stepwell_core::{Digest, Entry, Event, Run, RunId};
@@ -248,6 +249,13 @@ impl<B: Backend> Pair<B> {
         if self.chance.one_in(15) {
             change.seen = change.seen.saturating_sub(1);
         }
+        for _ in 0..if self.chance.one_in(3) { self.chance.below(3) } else { 0 } {
+            let size = if self.chance.one_in(15) { 9_000 } else { 9 };
+            let line = line(self.now as i64, self.chance.pick(&Level::ALL).unwrap(), size);
+            if change.run.logged.count(&line) {
+                change.lines.push(line);
+            }
+        }
         let (mut row, release) = (change.run.clone(), change.release);
         match self.submit(Element::Change(Box::new(change))).await {
             Verdict::Changed { revision, control } if !release => {
@@ -308,6 +316,7 @@ impl<B: Backend> Pair<B> {
         let (reference, tested) = self.shown().await;
         if let Some(run) = self.chance.pick(&self.runs) {
             self.same("run", reference.run(run).await.unwrap(), tested.run(run).await.unwrap());
+            self.same("log", reference.log(run).await.unwrap(), tested.log(run).await.unwrap());
         }
         self.same("counts", reference.counts().await.unwrap(), tested.counts().await.unwrap());
         self.same("components", reference.components().await.unwrap(), tested.components().await.unwrap());
@@ -362,6 +371,7 @@ impl<B: Backend> Pair<B> {
         let (reference, tested) = self.shown().await;
         for run in &self.runs {
             self.same("run", reference.run(*run).await.unwrap(), tested.run(*run).await.unwrap());
+            self.same("log", reference.log(*run).await.unwrap(), tested.log(*run).await.unwrap());
         }
         let all = EventFilter::default();
         self.same("events", all_events(&*reference, &all, 50).await, all_events(&*tested, &all, 50).await);

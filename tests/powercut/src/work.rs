@@ -159,6 +159,7 @@ async fn advance(store: &SledStore, acks: &Acks, lease: Lease, run: Run) -> Resu
         seen: revision,
         seen_control: run.control.clone(),
         entries: vec![entry(revision)],
+        lines: Vec::new(),
         release: true,
         run: Run { state, ..run.clone() },
     };

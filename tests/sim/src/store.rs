@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use stepwell_core::log::Line;
 use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::{
     Claimed, Counts, Cursor, Element, Erasure, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt,
@@ -119,6 +120,10 @@ impl Store for SimStore {
             Ok(run)
         })
         .await
+    }
+
+    async fn log(&self, id: RunId) -> Result<Vec<Line>, Error> {
+        self.read(|_, store| block_on(store.log(id))).await
     }
 
     async fn runs(&self, filter: &RunFilter, page: Page) -> Result<(Vec<Run>, Option<Cursor>), Error> {

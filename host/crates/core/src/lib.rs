@@ -16,6 +16,7 @@ pub mod id;
 pub mod journal;
 pub mod json;
 pub mod limits;
+pub mod log;
 pub mod manifest;
 pub mod name;
 pub mod registry;

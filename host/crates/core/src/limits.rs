@@ -58,6 +58,13 @@ pub const REQUEST_ORIGIN_BYTES_MAX: usize = 280;
 pub const REQUEST_PATH_BYTES_MAX: usize = 256;
 /// Why it did not leave the host, bytes.
 pub const REQUEST_REASON_BYTES_MAX: usize = 256;
+/// Lines of one run's log that are kept. The others are counted.
+pub const RUN_LOG_LINES_MAX: u32 = 1_000;
+/// And what they count for: 256 KiB, lines of 200 bytes and what each has besides. A run's lines wait in memory until its
+/// next change: with 64 executed at once, 16 MiB at the very worst.
+pub const RUN_LOG_BYTES_MAX: u64 = 256 << 10;
+/// What a line counts for besides its texts: its time, its level, and the names of both.
+pub const RUN_LOG_LINE_BYTES: usize = 64;
 /// An idempotency key, ASCII characters: Stripe takes 255, Resend 256, and `/2` or `/r1` may follow.
 pub const IDEMPOTENCY_KEY_MAX: usize = 200;
 /// A config value, bytes.

@@ -9,6 +9,7 @@ use crate::execution::Settings;
 use crate::id::Seed;
 use crate::journal::StepError;
 use crate::limits::STEP_TIMEOUT_DEFAULT;
+use crate::log::Logged;
 use crate::manifest::Workflow;
 use crate::registry::Declared;
 use crate::retry::{Policy, PolicyRequest};
@@ -61,6 +62,9 @@ pub struct Run {
     /// Traps outside every step, since it last got on.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub traps: u32,
+    /// How much of a log it has. Whoever makes a change counts the lines that go with it.
+    #[serde(default, skip_serializing_if = "Logged::is_nothing")]
+    pub logged: Logged,
     /// What its component's manifest says about its steps, kept beside the component.
     #[serde(default, skip_serializing_if = "Asked::is_default")]
     pub asked: Asked,
@@ -310,6 +314,7 @@ impl Run {
             journal_bytes: 0,
             tries: 0,
             traps: 0,
+            logged: Logged::default(),
             asked: Asked::of(declared.workflow),
             vars: BTreeMap::new(),
             control: None,

@@ -224,7 +224,7 @@ impl Session {
             let inner = self.inner();
             let run = inner.execution.run().clone();
             let (epoch, seen) = (self.lease.epoch, run.revision);
-            Change { epoch, seen, seen_control: inner.seen_control.clone(), run, entries, release }
+            Change { epoch, seen, seen_control: inner.seen_control.clone(), run, entries, lines: Vec::new(), release }
         };
         let shared = Arc::clone(&self.shared);
         let submit = async move { shared.answer(shared.store.submit(Element::Change(Box::new(change)))).await };

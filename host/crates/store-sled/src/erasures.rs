@@ -66,7 +66,7 @@ struct Swept {
     runs: BTreeSet<[u8; 16]>,
     /// What leads to the rows: these go first, so that whatever a crash leaves is found again by the rows.
     leading: Vec<Key>,
-    /// Journals, runs, events, each row behind its chunks.
+    /// Journals, logs, runs, events, each row behind its chunks.
     rows: Vec<Key>,
     /// Deliveries whose events are gone, to be remembered for their own time.
     remembered: Vec<(Key, Vec<u8>)>,
@@ -74,7 +74,7 @@ struct Swept {
 
 fn sweep(view: &View<'_>, cipher: &Cipher) -> Result<Swept, Trouble> {
     let mut swept = Swept::default();
-    for table in [keys::ENTRIES, keys::RUNS, keys::EVENTS] {
+    for table in [keys::ENTRIES, keys::LINES, keys::RUNS, keys::EVENTS] {
         for row in view.range(vec![table], keys::behind(&[table])) {
             let (key, value) = row?;
             // What is damaged is told elsewhere.

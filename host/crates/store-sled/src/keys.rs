@@ -25,6 +25,8 @@ pub(crate) const PLUGINS: u8 = b'P';
 pub(crate) const RUNS: u8 = b'R';
 /// Journal entries by run and index, and pages of them.
 pub(crate) const ENTRIES: u8 = b'J';
+/// What a run has logged, by run and the number of its first line: a row for each change that brought any.
+pub(crate) const LINES: u8 = b'L';
 /// Events by id, each with the ids of its runs.
 pub(crate) const EVENTS: u8 = b'E';
 /// Deliveries by source and sender's id.
@@ -92,6 +94,16 @@ pub(crate) fn is_entries_page(key: &[u8]) -> bool {
 /// What all entries of a run begin with.
 pub(crate) fn entries(run: RunId) -> Key {
     key(ENTRIES, &[run.as_bytes()])
+}
+
+/// Lines of a run's log from this one on.
+pub(crate) fn lines_from(run: RunId, first: u32) -> Key {
+    key(LINES, &[run.as_bytes(), &first.to_be_bytes()])
+}
+
+/// What all lines of a run begin with.
+pub(crate) fn lines(run: RunId) -> Key {
+    key(LINES, &[run.as_bytes()])
 }
 
 pub(crate) fn plugin(name: &PluginName) -> Key {
@@ -296,6 +308,7 @@ pub(crate) fn describe(key: &[u8]) -> String {
     match key.first() {
         Some(&RUNS) => id(1).map(|id| format!("run {}", RunId::from_bytes(id))),
         Some(&ENTRIES) => id(1).map(|id| format!("the journal of run {}", RunId::from_bytes(id))),
+        Some(&LINES) => id(1).map(|id| format!("the log of run {}", RunId::from_bytes(id))),
         Some(&EVENTS) => id(1).map(|id| format!("event {}", EventId::from_bytes(id))),
         Some(&PLUGINS) => Some(format!("plugin {}", String::from_utf8_lossy(key.get(1..).unwrap_or_default()))),
         Some(&DELIVERIES) => Some("the record of a delivery".to_owned()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
+use stepwell_core::log::Line;
 use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
 use stepwell_log::SyncFile;
 use stepwell_store::limits::SUBMITS_WAITING_MAX;
@@ -251,6 +252,10 @@ impl Store for SledStore {
 
     async fn run(&self, id: RunId) -> Result<Option<RunDetail>, Error> {
         self.read(move |rows| read::run(rows, id)).await
+    }
+
+    async fn log(&self, id: RunId) -> Result<Vec<Line>, Error> {
+        self.read(move |rows| read::log(rows, id)).await
     }
 
     async fn runs(&self, filter: &RunFilter, page: Page) -> Result<(Vec<Run>, Option<Cursor>), Error> {

@@ -62,7 +62,8 @@ async fn a_component_that_is_let_go_of_while_a_backup_is_written_is_in_it() {
         }
         let state = State::Completed { output: Json::null() };
         let (epoch, seen, run) = (lease.epoch, run.revision, Run { state, ..run });
-        let change = Change { epoch, seen, run, seen_control: None, entries: Vec::new(), release: true };
+        let change =
+            Change { epoch, seen, run, seen_control: None, entries: Vec::new(), lines: Vec::new(), release: true };
         put(&store, Element::Change(Box::new(change))).await;
         let next = serve(&store, round).await;
         assert!(store.drop_component(component).await.unwrap());

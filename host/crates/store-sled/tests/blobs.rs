@@ -55,7 +55,7 @@ async fn no_page_is_so_large_that_it_gets_a_file_of_its_own() {
             let run = Run { revision: round, state: State::Running { since: Timestamp::ZERO }, ..run.clone() };
             let entries = (0..4).map(|index| entry(index, size / (1 + index as usize))).collect();
             let (epoch, seen) = (lease.epoch, run.revision);
-            let change = Change { epoch, seen, run, seen_control: None, entries, release: false };
+            let change = Change { epoch, seen, run, seen_control: None, entries, lines: Vec::new(), release: false };
             let receipt = store.submit(Element::Change(Box::new(change))).await.unwrap();
             assert!(matches!(receipt.verdict, Verdict::Changed { .. }), "{:?}", receipt.verdict);
         }

@@ -75,8 +75,15 @@ async fn cancelled(dir: &Path, run: RunId) {
     let seen = changed.revision;
     changed.state = State::Cancelled { by: "test".into() };
     changed.ended_at = Some(Timestamp::from_millis(9));
-    let change =
-        Change { epoch: lease.epoch, seen, seen_control: None, run: changed, entries: Vec::new(), release: true };
+    let change = Change {
+        epoch: lease.epoch,
+        seen,
+        seen_control: None,
+        run: changed,
+        entries: Vec::new(),
+        lines: Vec::new(),
+        release: true,
+    };
     let receipt = store.submit(Element::Change(Box::new(change))).await.unwrap();
     assert!(matches!(receipt.verdict, Verdict::Changed { .. }), "{receipt:?}");
     store.durable(receipt.sequence).await.unwrap();

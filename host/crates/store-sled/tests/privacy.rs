@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use stepwell_core::journal::{Call, CallKind, EntryState, OptionsHash};
+use stepwell_core::log::{Level, Line};
 use stepwell_core::run::State;
 use stepwell_core::{Entry, Event, EventId, Json, Run, Timestamp};
 use stepwell_store::{Change, Element, Erasure, EventFilter, Ingested, Lease, RunDetail, Store, Verdict};
@@ -75,12 +76,19 @@ async fn take_in(store: &SledStore, event: Event) -> (EventId, stepwell_core::Ru
 async fn step(store: &SledStore, lease: Lease, run: Run, text: &str) -> Verdict {
     let call = Call { kind: CallKind::Run, name: text.to_owned(), options: OptionsHash::of(b"") };
     let done = EntryState::Done { attempts: Vec::new(), output: json(text), at: run.created_at };
+    // Every other one is larger than a value may be.
+    let message = text.repeat(if run.created_at.as_millis() % 2 == 0 { 400 } else { 1 });
+    let fields = [(text.to_owned(), text.to_owned())].into();
+    let line = Line { at: run.created_at, level: Level::Info, message, fields, step: None, attempt: None };
+    let mut logged = run.logged;
+    assert!(logged.count(&line));
     let change = Change {
         epoch: lease.epoch,
         seen: run.revision,
         seen_control: None,
         entries: vec![Entry { index: 0, call, state: done }],
-        run: Run { state: State::Paused { reason: text.to_owned(), since: run.created_at }, ..run },
+        lines: vec![line],
+        run: Run { logged, state: State::Paused { reason: text.to_owned(), since: run.created_at }, ..run },
         release: true,
     };
     let receipt = store.submit(Element::Change(Box::new(change))).await.unwrap();
@@ -105,7 +113,11 @@ async fn detail(store: &SledStore, n: u64) -> Option<RunDetail> {
     let page = stepwell_store::Page { limit: 10, after: None };
     let (runs, _) = store.runs(&filter, page).await.unwrap();
     match runs.first() {
-        Some(run) => store.run(run.id).await.unwrap(),
+        Some(run) => {
+            let State::Paused { reason, .. } = &run.state else { panic!("{run:?}") };
+            assert!(store.log(run.id).await.unwrap()[0].message.starts_with(reason));
+            store.run(run.id).await.unwrap()
+        }
         None => None,
     }
 }

@@ -3,11 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test's mistake is to be loud")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use stepwell_core::journal::{Call, CallKind, EntryState, OptionsHash};
+use stepwell_core::log::{Level, Line};
 use stepwell_core::run::State;
 use stepwell_core::{Entry, Event, EventId, Json, Run, Timestamp};
 use stepwell_store::{Change, Counts, Element, Keep, Lease, Retention, Sequence, Store, Verdict};
@@ -52,15 +54,25 @@ async fn submit(store: &SledStore, element: Element) -> (Verdict, Sequence) {
     (receipt.verdict, receipt.sequence)
 }
 
+/// Larger than a value may be.
+fn line(run: &Run) -> Line {
+    let (message, fields) = ("x".repeat(10_000), BTreeMap::new());
+    Line { at: run.created_at, level: Level::Info, message, fields, step: None, attempt: None }
+}
+
 fn leave(lease: Lease, run: Run, state: State, ended_at: Option<Timestamp>) -> Element {
     let call = Call { kind: CallKind::Run, name: "step".to_owned(), options: OptionsHash::of(b"") };
     let done = EntryState::Done { attempts: Vec::new(), output: json("1".to_owned()), at: run.created_at };
+    let mut logged = run.logged;
+    let lines = if run.created_at.as_millis() % 3 == 0 { vec![line(&run)] } else { Vec::new() };
+    lines.iter().for_each(|line| assert!(logged.count(line)));
     Element::Change(Box::new(Change {
         epoch: lease.epoch,
         seen: run.revision,
         seen_control: None,
         entries: vec![Entry { index: 0, call, state: done }],
-        run: Run { state, ended_at, ..run },
+        lines,
+        run: Run { logged, state, ended_at, ..run },
         release: true,
     }))
 }

@@ -1,5 +1,6 @@
 //! What is submitted, and what the writer says to it.
 
+use stepwell_core::log::Line;
 use stepwell_core::registry::Plugin;
 use stepwell_core::run::{Control, Status};
 use stepwell_core::{Entry, Event, EventId, Run, RunId};
@@ -40,6 +41,9 @@ pub struct Change {
     pub seen_control: Option<Control>,
     /// New or changed entries. An entry that is settled in the store is never changed.
     pub entries: Vec<Entry>,
+    /// What the run has logged since its last change; goes behind what is kept of its log. `run.logged` has them counted,
+    /// and so is as it was where there are none.
+    pub lines: Vec<Line>,
     /// Whether the run is given back: it may be claimed again.
     pub release: bool,
 }

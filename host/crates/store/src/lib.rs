@@ -14,6 +14,7 @@ mod retention;
 mod witness;
 
 use async_trait::async_trait;
+use stepwell_core::log::Line;
 use stepwell_core::{Digest, Entry, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
 
 pub use element::{Change, Element, Ingested, Receipt, Sequence, Verdict};
@@ -87,6 +88,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// One run with its journal.
     async fn run(&self, id: RunId) -> Result<Option<RunDetail>, Error>;
+
+    /// What is kept of a run's log, in its order: nothing where there is no such run. At most
+    /// [`stepwell_core::limits::RUN_LOG_LINES_MAX`] lines.
+    async fn log(&self, id: RunId) -> Result<Vec<Line>, Error>;
 
     /// Runs, newest first. A page may be shorter than its limit, even empty, while its cursor says that
     /// there may be more: a call examines a bounded number of rows. No cursor means that there are none.

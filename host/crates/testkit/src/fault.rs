@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use stepwell_core::log::Line;
 use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::{
     Claimed, Counts, Cursor, Element, Erasure, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt,
@@ -228,6 +229,10 @@ impl<S: Store> Store for FaultStore<S> {
 
     async fn run(&self, id: RunId) -> Result<Option<RunDetail>, Error> {
         self.alive()?.run(id).await
+    }
+
+    async fn log(&self, id: RunId) -> Result<Vec<Line>, Error> {
+        self.alive()?.log(id).await
     }
 
     async fn runs(&self, filter: &RunFilter, page: Page) -> Result<(Vec<Run>, Option<Cursor>), Error> {

@@ -7,6 +7,7 @@ mod durability;
 mod erasing;
 mod events;
 mod lists;
+mod logs;
 mod retention;
 mod transitions;
 
@@ -100,6 +101,12 @@ on_every_backend! {
         counts_follow_every_change
         the_registry_is_kept
         components_are_kept;
+    logs:
+        what_a_run_logs_is_kept_in_its_order
+        nothing_that_goes_with_a_refused_change_is_kept
+        a_log_is_read_once_it_is_durable
+        a_log_goes_with_its_run
+        a_log_goes_with_its_person;
     components:
         runs_that_need_a_component_are_counted_as_they_come_and_end
         a_component_goes_once_nothing_needs_it_and_no_sooner

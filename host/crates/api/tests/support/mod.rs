@@ -283,7 +283,7 @@ impl Bench {
         run.entries = u32::try_from(entries.len()).unwrap();
         run.state = state;
         let seen_control = run.control.clone();
-        let change = Change { epoch: lease.epoch, seen, run, seen_control, entries, release: true };
+        let change = Change { epoch: lease.epoch, seen, run, seen_control, entries, lines: Vec::new(), release: true };
         let receipt = self.store.submit(Element::Change(Box::new(change))).await.unwrap();
         assert!(matches!(receipt.verdict, stepwell_store::Verdict::Changed { .. }), "{receipt:?}");
         id

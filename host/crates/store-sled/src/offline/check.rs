@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use stepwell_core::{Digest, Entry, EventId, Run};
+use stepwell_core::log::Line;
+use stepwell_core::{Digest, Entry, EventId, Run, RunId};
 
 use super::against;
 use crate::components;
@@ -96,10 +97,21 @@ fn files(dir: &Path, ending: &str, report: &mut Report, of: impl Fn(&Path, &mut 
 struct Expected {
     rows: BTreeSet<Key>,
     entries_of: BTreeMap<[u8; 16], ()>,
+    /// How many lines of a run's log were not met yet.
+    lines_of: BTreeMap<[u8; 16], u32>,
     /// Rows of ended runs among what is over, from before there was that: each comes with the walk.
     to_come: BTreeSet<Key>,
     /// How far the walk is.
     looked_at: Option<EventId>,
+}
+
+impl Expected {
+    /// So many lines of a run's log are met.
+    fn lines(&mut self, key: &[u8], count: usize) -> Result<(), String> {
+        let of = key.get(1..17).and_then(|id| self.lines_of.get_mut(id));
+        let left = of.and_then(|left| left.checked_sub(u32::try_from(count).ok()?).map(|rest| *left = rest));
+        left.ok_or_else(|| "its run is missing, or counts fewer lines".to_owned())
+    }
 }
 
 fn rows(view: &View<'_>, report: &mut Report) -> Result<(), snapshot::Error> {
@@ -120,6 +132,9 @@ fn rows(view: &View<'_>, report: &mut Report) -> Result<(), snapshot::Error> {
     for missing in expected.rows {
         report.find(keys::describe(&missing), "it is missing, though its run or event asks for it");
     }
+    for (run, lines) in expected.lines_of.into_iter().filter(|(_, lines)| *lines > 0) {
+        report.find(format!("the log of run {}", RunId::from_bytes(run)), format!("{lines} of its lines are missing"));
+    }
     counts(view, report).map_err(failed)
 }
 
@@ -130,6 +145,9 @@ fn run(view: &View<'_>, key: &[u8], value: &[u8], expected: &mut Expected, repor
     let Ok(run) = view.body_of(key, value).and_then(|body| decode::<Run>(key, &body)) else { return };
     let id = run.id.as_bytes();
     expected.entries_of.insert(*id, ());
+    if run.logged.lines > 0 {
+        expected.lines_of.insert(*id, run.logged.lines);
+    }
     expected.rows.insert(keys::run_by_workflow(&run.workflow, id));
     if keys::is_indexed(run.status()) {
         expected.rows.insert(keys::run_by_status(run.status(), id));
@@ -178,6 +196,10 @@ fn one(view: &View<'_>, key: &[u8], value: &[u8], expected: &mut Expected, repor
                 return read(decode::<Vec<Entry>>(key, &body).map(|_| ()));
             }
             read(decode::<Entry>(key, &body).map(|_| ()))
+        }
+        keys::LINES => {
+            let lines = decode::<Vec<Line>>(key, &body).map_err(|trouble| trouble.to_string())?;
+            expected.lines(key, lines.len())
         }
         keys::DELIVERIES => read(decode::<DeliveryRow>(key, &body).map(|_| ())),
         keys::DUE | keys::RUNS_BY_WORKFLOW | keys::RUNS_BY_STATUS | keys::ABOUT => {

@@ -4,6 +4,7 @@ mod list;
 
 pub(crate) use list::{events, runs};
 
+use stepwell_core::log::Line;
 use stepwell_core::{Entry, Event, EventId, Run, RunId};
 use stepwell_store::{Claimed, Counts, RunDetail};
 use tracing::error;
@@ -45,6 +46,16 @@ pub(crate) fn journal(rows: &View<'_>, run: RunId) -> Result<Vec<Entry>, Trouble
     // A large entry has a row of its own, behind or before the page that it would be in.
     journal.sort_unstable_by_key(|entry| entry.index);
     Ok(journal)
+}
+
+pub(crate) fn log(rows: &View<'_>, run: RunId) -> Result<Vec<Line>, Trouble> {
+    let mut log = Vec::new();
+    let prefix = keys::lines(run);
+    for row in rows.range(prefix.clone(), keys::behind(&prefix)) {
+        let (key, value) = row?;
+        log.extend(decode::<Vec<Line>>(&key, &rows.body_of(&key, &value)?)?);
+    }
+    Ok(log)
 }
 
 /// These runs with their events and journals. One that cannot be read is left out, and so stays claimed:

@@ -1,6 +1,7 @@
 //! Runs: transitions under a lease, and what people want of a run.
 
 use stepwell_core::execution::{cannot, merge, pending};
+use stepwell_core::log::Line;
 use stepwell_core::run::Control;
 use stepwell_core::{Run, RunId};
 use stepwell_store::{Change, Verdict};
@@ -31,8 +32,9 @@ impl Writer {
         let release = change.release;
         let (entries, end) =
             (journal.put((&self.rows, stored.key_id.as_deref()), &change.entries)?, journal.end_with(&change.entries));
+        let log = self.log_put(&stored, &change.lines)?;
         let run = becomes(&stored, change);
-        self.put_run(&stored, &run, entries)?;
+        self.put_run(&stored, &run, entries.into_iter().chain(log).collect())?;
         let changed = Verdict::Changed { revision: run.revision, control: run.control.clone() };
         if release {
             self.known.queues.release(id);
@@ -40,6 +42,16 @@ impl Writer {
             self.known.held.insert(id, Held { run, end });
         }
         Ok(changed)
+    }
+
+    /// The row with what a run has logged; none where that is nothing. How many lines there are is on the run's row.
+    fn log_put(&self, stored: &Run, lines: &[Line]) -> Result<Option<EntryPut>, Trouble> {
+        if lines.is_empty() {
+            return Ok(None);
+        }
+        let put =
+            self.rows.sealed(keys::lines_from(stored.id, stored.logged.lines), &lines, stored.key_id.as_deref())?;
+        Ok(Some(EntryPut { put, is_new: true }))
     }
 
     /// A run as it is stored, which is at hand once it was changed since it was claimed.

@@ -196,7 +196,9 @@ impl Writer {
     /// Deletes a run with all that belongs to it but its row among what is over. Answers its size.
     pub(super) fn delete_run(&mut self, run: &Run) -> Result<usize, Trouble> {
         self.note_gone(run)?;
-        let bytes = self.rows.delete_all(&keys::with_chunks([keys::run(run.id), keys::entries(run.id)]))?;
+        let log = (run.logged.lines > 0).then(|| keys::lines(run.id));
+        let rows = [keys::run(run.id), keys::entries(run.id)].into_iter().chain(log);
+        let bytes = self.rows.delete_all(&keys::with_chunks(rows))?;
         let (status, id) = (run.status(), run.id.as_bytes());
         self.rows.unmark(keys::run_by_workflow(&run.workflow, id));
         if keys::is_indexed(status) {

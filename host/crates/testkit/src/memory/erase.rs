@@ -17,6 +17,7 @@ impl State {
         for run in &runs {
             self.runs.remove(run);
             self.entries.retain(|(of, _), _| of != run);
+            self.lines.remove(run);
         }
         for event in &events {
             self.events.remove(event);

@@ -9,6 +9,7 @@ mod state;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use stepwell_core::log::Line;
 use stepwell_core::{Digest, Event, EventId, Registry, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::{
     Claimed, Counts, Element, Erasure, Error, EventFilter, KeptComponent, Lease, Page, Pruned, Receipt, Retention,
@@ -158,6 +159,10 @@ impl Store for MemoryStore {
 
     async fn run(&self, id: RunId) -> Result<Option<RunDetail>, Error> {
         self.read(|state| state.run(id))
+    }
+
+    async fn log(&self, id: RunId) -> Result<Vec<Line>, Error> {
+        self.read(|state| state.lines.get(&id).cloned().unwrap_or_default())
     }
 
     async fn runs(&self, filter: &RunFilter, page: Page) -> Result<(Vec<Run>, Option<stepwell_store::Cursor>), Error> {

@@ -44,6 +44,7 @@ impl State {
     fn delete_run(&mut self, id: RunId) {
         let Some(run) = self.runs.remove(&id) else { return };
         self.entries.retain(|(of, _), _| *of != id);
+        self.lines.remove(&id);
         if let Some(end) = over_since(&run).filter(|_| self.events.contains_key(&run.event)) {
             let last = self.gone.entry(run.event).or_default();
             *last = end.max(*last);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use stepwell_core::execution::{cannot, merge, pending};
+use stepwell_core::log::Line;
 use stepwell_core::run::Control;
 use stepwell_core::{Digest, Entry, Event, EventId, PluginName, Registry, Run, RunId, Timestamp, WorkflowId};
 use stepwell_store::limits::DEDUP_DAYS;
@@ -18,6 +19,7 @@ pub(super) struct State {
     pub(super) events: BTreeMap<EventId, Event>,
     pub(super) runs: BTreeMap<RunId, Run>,
     pub(super) entries: BTreeMap<(RunId, u32), Entry>,
+    pub(super) lines: BTreeMap<RunId, Vec<Line>>,
     pub(super) registry: Registry,
     pub(super) components: BTreeMap<Digest, Vec<u8>>,
     /// By source and external id.
@@ -106,6 +108,7 @@ impl State {
             self.claimed.remove(&run.id);
         }
         self.entries.extend(change.entries.into_iter().map(|entry| ((run.id, entry.index), entry)));
+        self.lines.entry(run.id).or_default().extend(change.lines);
         let verdict = Verdict::Changed { revision: run.revision, control: run.control.clone() };
         self.runs.insert(run.id, run);
         verdict

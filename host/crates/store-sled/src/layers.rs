@@ -37,9 +37,10 @@ const ENTRY_COST: usize = 100;
 
 impl Group {
     pub(crate) fn put(&mut self, key: Key, value: Option<IVec>) {
-        self.bytes += cost(&key, value.as_ref());
-        if let Some(Some(replaced)) = self.layer.insert(key, value) {
-            self.bytes = self.bytes.saturating_sub(replaced.len());
+        let (of_key, of_value) = (cost(&key), value.as_ref().map_or(0, |value| value.len()));
+        self.bytes += of_key + of_value;
+        if let Some(replaced) = self.layer.insert(key, value) {
+            self.bytes = self.bytes.saturating_sub(of_key + replaced.map_or(0, |value| value.len()));
         }
     }
 
@@ -54,13 +55,29 @@ impl Group {
         }
     }
 
+    /// The keys that it deletes.
+    fn deleted(&self) -> impl Iterator<Item = &Key> {
+        self.layer.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| key)
+    }
+
+    /// Says nothing any more of these keys, which it deletes: nothing below has them.
+    fn forget(&mut self, keys: &[Key]) {
+        for key in keys {
+            // One that is empty would not go to disk, and nobody would learn that it had.
+            if self.layer.len() > 1 && self.layer.remove(key).is_some() {
+                self.bytes = self.bytes.saturating_sub(cost(key));
+            }
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.layer.is_empty()
     }
 }
 
-fn cost(key: &[u8], value: Option<&IVec>) -> usize {
-    key.len() + value.map_or(0, |value| value.len()) + ENTRY_COST
+/// Of an entry without its value.
+const fn cost(key: &[u8]) -> usize {
+    key.len() + ENTRY_COST
 }
 
 /// What is on its way to disk.
@@ -88,6 +105,13 @@ pub(crate) struct Durable {
 impl Durable {
     pub(crate) fn bytes(&self) -> usize {
         self.active.bytes + self.frozen.as_ref().map_or(0, |frozen| frozen.bytes)
+    }
+
+    /// Takes in what became durable. What came and went before sled was given it need not be deleted there.
+    fn take_in(&mut self, group: Group) {
+        let in_vain: Vec<Key> = group.deleted().filter(|key| self.given.is_beyond(key)).cloned().collect();
+        self.active.merge(group);
+        self.active.forget(&in_vain);
     }
 }
 
@@ -142,11 +166,23 @@ impl Layers {
     pub(crate) fn hand_over(&self, mut group: Group, is_full: impl Fn(&Group) -> bool) {
         group.since = Some(Instant::now());
         let mut pipeline = self.pipeline();
+        let in_vain = self.in_vain(&pipeline, &group);
         pipeline.queued.merge(group);
+        pipeline.queued.forget(&in_vain);
         self.moved.notify_all();
         while is_full(&pipeline.queued) && !pipeline.over {
             pipeline = self.moved.wait(pipeline).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// What a group deletes, and only what is queued may have: it goes before it was written at all.
+    fn in_vain(&self, pipeline: &Pipeline, group: &Group) -> Vec<Key> {
+        let durable = self.durable();
+        let may_be_below = |key: &Key| {
+            let in_flight = pipeline.in_flight.as_ref().is_some_and(|group| group.layer.contains_key(key));
+            in_flight || durable.active.layer.contains_key(key) || !durable.given.is_beyond(key)
+        };
+        group.deleted().filter(|key| !may_be_below(key)).cloned().collect()
     }
 
     /// What was in flight is durable, as this frame.
@@ -156,7 +192,7 @@ impl Layers {
         durable.frame = frame;
         // The one who wrote it has let it go: it is taken, not copied.
         match pipeline.in_flight.take().map(Arc::try_unwrap) {
-            Some(Ok(group)) => durable.active.merge(group),
+            Some(Ok(group)) => durable.take_in(group),
             Some(Err(shared)) => shared.layer.iter().for_each(|(key, value)| {
                 durable.active.put(key.clone(), value.clone());
             }),
@@ -232,5 +268,73 @@ mod tests {
         drop(frozen);
         layers.thaw();
         assert_eq!(layers.durable().bytes(), 0);
+    }
+
+    /// Layers over an empty database.
+    fn over_nothing() -> Layers {
+        let layers = Layers::default();
+        let db = sled::Config::new().temporary(true).open().unwrap();
+        layers.durable_mut().given = Given::of(&db).unwrap();
+        layers
+    }
+
+    fn commit(layers: &Layers, frame: u64) -> usize {
+        let group = layers.take_off(&mut layers.pipeline());
+        let rows = group.layer.len();
+        drop(group);
+        layers.landed(frame);
+        rows
+    }
+
+    fn names(layer: &Layer) -> Vec<&str> {
+        layer.keys().map(|key| std::str::from_utf8(key).unwrap()).collect()
+    }
+
+    #[test]
+    fn what_comes_and_goes_before_it_was_written_or_given_is_deleted_nowhere() {
+        let (come, gone) = (&[("J1", Some("x")), ("R1", Some("1"))], &[("J1", None), ("R1", Some("2"))]);
+        for commit_between in [false, true] {
+            let layers = over_nothing();
+            layers.hand_over(group(come, 1), |_| false);
+            if commit_between {
+                assert_eq!(commit(&layers, 1), 2);
+            }
+            layers.hand_over(group(gone, 2), |_| false);
+            // The log has it already, or has neither.
+            assert_eq!(commit(&layers, 2), if commit_between { 2 } else { 1 });
+            let durable = layers.durable();
+            assert_eq!(names(&durable.active.layer), ["R1"]);
+            assert_eq!(durable.active.bytes, group(&gone[1..], 2).bytes);
+        }
+    }
+
+    #[test]
+    fn what_sled_was_given_or_may_have_is_deleted_there() {
+        let layers = over_nothing();
+        layers.hand_over(group(&[("J2", Some("x")), ("R2", Some("1"))], 1), |_| false);
+        assert_eq!(commit(&layers, 1), 2);
+        drop(layers.freeze());
+        // Of one table nothing is known, and J1 might have been given before J2.
+        for key in ["J1", "J2", "Q9"] {
+            layers.hand_over(group(&[(key, None)], 2), |_| false);
+        }
+        assert_eq!(commit(&layers, 2), 3);
+        assert_eq!(names(&layers.durable().active.layer), ["J1", "J2", "Q9"]);
+    }
+
+    #[test]
+    fn what_may_be_on_its_way_is_deleted_behind_it_and_a_group_is_never_empty() {
+        let layers = over_nothing();
+        layers.hand_over(group(&[("J1", Some("x"))], 1), |_| false);
+        let in_flight = layers.take_off(&mut layers.pipeline());
+        layers.hand_over(group(&[("J1", None), ("R1", Some("2"))], 2), |_| false);
+        assert_eq!(names(&layers.pipeline().queued.layer), ["J1", "R1"]);
+        drop(in_flight);
+        layers.landed(1);
+        assert_eq!(commit(&layers, 2), 2);
+        assert_eq!(names(&layers.durable().active.layer), ["R1"]);
+        layers.hand_over(group(&[("J7", None)], 3), |_| false);
+        let queued = std::mem::take(&mut layers.pipeline().queued);
+        assert_eq!((queued.layer.len(), queued.sequence), (1, 3));
     }
 }

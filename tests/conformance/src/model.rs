@@ -242,7 +242,8 @@ impl<B: Backend> Pair<B> {
         let seen = self.in_hand[place].clone();
         let lease = self.lease();
         let mut change = Change { entries: self.entries(), ..change(lease, &seen, self.state()) };
-        change.release = self.chance.one_in(3) || change.run.status().is_end();
+        // One that has ended may be kept and changed again.
+        change.release = self.chance.one_in(3) || (change.run.status().is_end() && !self.chance.one_in(4));
         if self.chance.one_in(3) {
             change.run.control = None;
         }

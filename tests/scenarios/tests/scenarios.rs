@@ -30,6 +30,8 @@ scenarios! {
     a_data_directory_of_format_2_whose_host_was_killed_goes_on
     a_data_directory_of_format_3_that_was_closed_goes_on
     a_data_directory_of_format_3_whose_host_was_killed_goes_on
+    a_data_directory_of_format_4_that_was_closed_goes_on
+    a_data_directory_of_format_4_whose_host_was_killed_goes_on
     a_data_directory_that_is_a_file_is_refused
     a_data_directory_that_is_read_only_is_refused
     a_database_that_cannot_be_made_anew_is_not_served

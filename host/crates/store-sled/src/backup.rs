@@ -7,13 +7,32 @@ use std::path::Path;
 use stepwell_core::Digest;
 
 use crate::components;
-use crate::snapshot::{Error, Summary, Writer, rows, write_durably};
+use crate::snapshot::{Error, Summary, VERSION, VERSION_1, Writer, rows, write_durably};
 use crate::view::View;
 
 /// Writes all rows of a view and all components.
 pub(crate) fn write(path: &Path, view: &View<'_>, frame: u64, of_components: &Path) -> Result<Summary, Error> {
+    write_as((path, VERSION), view, frame, of_components)
+}
+
+/// The same of rows that have nothing which the hosts before this format do not know.
+pub(crate) fn write_before_upgrade(
+    path: &Path,
+    view: &View<'_>,
+    frame: u64,
+    of_components: &Path,
+) -> Result<Summary, Error> {
+    write_as((path, VERSION_1), view, frame, of_components)
+}
+
+fn write_as(
+    (path, version): (&Path, u32),
+    view: &View<'_>,
+    frame: u64,
+    of_components: &Path,
+) -> Result<Summary, Error> {
     write_durably(path, |file| {
-        let mut writer = Writer::new(file, frame)?;
+        let mut writer = Writer::of_version(version, file, frame)?;
         rows(view, &mut writer)?;
         put_components(of_components, &mut writer)?;
         writer.finish()

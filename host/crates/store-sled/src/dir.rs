@@ -15,15 +15,19 @@ use rustix::fs::{FlockOperation, flock};
 use crate::error::OpenError;
 
 /// What a data directory of this version says in its FORMAT file.
-const FORMAT: &str = "stepwell-sled 3";
+const FORMAT: &str = "stepwell-sled 4";
 /// And before its database is made.
-const FORMAT_NEW: &str = "stepwell-sled 3 (new)";
+const FORMAT_NEW: &str = "stepwell-sled 4 (new)";
 /// And while a backup is being restored into it.
-const FORMAT_RESTORING: &str = "stepwell-sled 3 (restoring)";
-/// The one before, in which no row was encrypted: it is upgraded.
+const FORMAT_RESTORING: &str = "stepwell-sled 4 (restoring)";
+/// The one before, in which every journal had rows of its own: it is upgraded.
+const FORMAT_3: &str = "stepwell-sled 3";
+const FORMAT_3_NEW: &str = "stepwell-sled 3 (new)";
+const FORMAT_3_RESTORING: &str = "stepwell-sled 3 (restoring)";
+/// The one before that, in which no row was encrypted.
 const FORMAT_2: &str = "stepwell-sled 2";
 const FORMAT_2_NEW: &str = "stepwell-sled 2 (new)";
-/// And the one before that, which had no log.
+/// And the first, which had no log.
 const FORMAT_1: &str = "stepwell-sled 1";
 const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "LOCK";
@@ -37,8 +41,8 @@ pub(crate) enum Age {
     New,
     /// It was written by a version without a log.
     WithoutLog,
-    /// It was written by a version that encrypted nothing.
-    Unsealed,
+    /// It was written by a version that did not know all rows that this one puts.
+    Earlier,
     Current,
 }
 
@@ -47,7 +51,7 @@ impl Age {
     pub(crate) const fn has_log(self) -> bool {
         match self {
             Self::New | Self::WithoutLog => false,
-            Self::Unsealed | Self::Current => true,
+            Self::Earlier | Self::Current => true,
         }
     }
 }
@@ -186,13 +190,13 @@ fn check_format(root: &Path, new: &str) -> Result<Age, OpenError> {
     let path = root.join(FORMAT_FILE);
     match fs::read_to_string(&path) {
         Ok(found) if found.trim() == FORMAT => Ok(Age::Current),
-        Ok(found) if [FORMAT_NEW, FORMAT_2_NEW].contains(&found.trim()) => Ok(Age::New),
-        Ok(found) if found.trim() == FORMAT_RESTORING => {
+        Ok(found) if [FORMAT_NEW, FORMAT_3_NEW, FORMAT_2_NEW].contains(&found.trim()) => Ok(Age::New),
+        Ok(found) if [FORMAT_RESTORING, FORMAT_3_RESTORING].contains(&found.trim()) => {
             let reason = "a restore into it did not come to its end".to_owned();
             Err(OpenError::Damaged { dir: root.to_owned(), reason })
         }
         Ok(found) if found.trim() == FORMAT_1 => Ok(Age::WithoutLog),
-        Ok(found) if found.trim() == FORMAT_2 => Ok(Age::Unsealed),
+        Ok(found) if [FORMAT_3, FORMAT_2].contains(&found.trim()) => Ok(Age::Earlier),
         Ok(found) => {
             let found = found.trim().chars().take(64).collect();
             Err(OpenError::Format { dir: root.to_owned(), found, known: FORMAT.to_owned() })
@@ -249,9 +253,9 @@ mod tests {
     #[test]
     fn a_newer_format_is_refused_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(FORMAT_FILE), "stepwell-sled 4\n").unwrap();
+        fs::write(dir.path().join(FORMAT_FILE), "stepwell-sled 5\n").unwrap();
         let message = DataDir::open(dir.path()).unwrap_err().to_string();
-        assert!(message.contains("stepwell-sled 4") && message.contains("start the version"), "{message}");
+        assert!(message.contains("stepwell-sled 5") && message.contains("start the version"), "{message}");
         assert!(!dir.path().join("sled").exists());
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use stepwell_core::run::Status;
-use stepwell_core::{Digest, Event, EventId, PluginName, RunId, Timestamp};
+use stepwell_core::{Digest, Entry, Event, EventId, PluginName, Run, RunId, Timestamp};
 use stepwell_store::Counts;
 
 /// An event with the runs that it started.
@@ -10,6 +10,22 @@ use stepwell_store::Counts;
 pub(crate) struct EventRow {
     pub(crate) event: Event,
     pub(crate) runs: Vec<RunId>,
+}
+
+/// A run that is over, with its whole journal. Whoever wants the run alone reads it as one: what a run does not know
+/// is passed over.
+#[derive(Debug, Serialize)]
+pub(crate) struct OverRow<'a> {
+    #[serde(flatten)]
+    pub(crate) run: &'a Run,
+    pub(crate) journal: Vec<&'a Entry>,
+}
+
+/// The journal in the row of a run that is over; none where it has rows of its own.
+#[derive(Debug, Deserialize)]
+pub(crate) struct WithinRow {
+    #[serde(default)]
+    pub(crate) journal: Option<Vec<Entry>>,
 }
 
 /// The first delivery under a sender's id.

@@ -118,7 +118,7 @@ pub(crate) fn open(mut dir: DataDir, options: &Options, sync: &SyncFile) -> Resu
         Err(refusal) => return Err(refusal),
     };
     let Parts { db, known, layers, log, is_whole, checked } = parts;
-    if let Err(error) = before_sealed(&dir, &db, &layers)
+    if let Err(error) = before_upgrade(&dir, &db, &layers)
         .and_then(|()| made(&mut dir))
         .and_then(|()| if is_rebuilt { dir.is_fit() } else { Ok(()) })
     {
@@ -136,9 +136,10 @@ fn made(dir: &mut DataDir) -> Result<(), OpenError> {
     if dir.age() == Age::Current { Ok(()) } else { dir.is_made() }
 }
 
-/// Before a directory gets rows that are encrypted: all that it has in one file, as for every format.
-fn before_sealed(dir: &DataDir, db: &sled::Db, layers: &Layers) -> Result<(), OpenError> {
-    if dir.age() != Age::Unsealed {
+/// Before a directory gets rows that the hosts before do not know, such as encrypted ones, or runs with their journals:
+/// all that it has in one file, as for every format.
+fn before_upgrade(dir: &DataDir, db: &sled::Db, layers: &Layers) -> Result<(), OpenError> {
+    if dir.age() != Age::Earlier {
         return Ok(());
     }
     let durable = layers.durable();

@@ -70,7 +70,7 @@ pub(crate) fn load(db: &sled::Db, path: &Path) -> Result<(u64, Sum), Error> {
 }
 
 /// What is kept before an upgrade to this version's format.
-const FORMAT_BACKUP: &str = "before-format-3.backup";
+const FORMAT_BACKUP: &str = "before-format-4.backup";
 
 /// What a directory without a log had, as if one frame had brought it. The log begins behind it, so it is
 /// never taken for all that there ever was, which a database could be made anew from.
@@ -85,7 +85,7 @@ pub(crate) fn upgrade(dir: &DataDir, database: &Database) -> Result<u64, OpenErr
     Ok(BEFORE_THE_LOG)
 }
 
-/// Keeps all that a directory of an earlier format has, in a backup.
+/// Keeps all that a directory of an earlier format has, in a backup that hosts of that format restore.
 pub(crate) fn keep_before_upgrade(dir: &DataDir, view: &View<'_>, frame: u64) -> Result<(), OpenError> {
     let path = dir.backups().join(FORMAT_BACKUP);
     if path.exists() {
@@ -93,7 +93,7 @@ pub(crate) fn keep_before_upgrade(dir: &DataDir, view: &View<'_>, frame: u64) ->
         return Ok(());
     }
     fs::create_dir_all(dir.backups()).map_err(|error| OpenError::io(dir.backups(), error))?;
-    let kept = backup::write(&path, view, frame, &dir.components());
+    let kept = backup::write_before_upgrade(&path, view, frame, &dir.components());
     kept.map_err(|error| damaged(dir.root(), &format!("no backup could be made before its upgrade: {error}")))?;
     info!(backup = %path.display(), "the data directory gets another format; a backup of what it was is kept");
     Ok(())

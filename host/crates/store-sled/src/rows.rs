@@ -117,6 +117,12 @@ pub(crate) struct Put {
 }
 
 impl Put {
+    /// Whether it is in one value, and not in chunks.
+    pub(crate) fn is_one_value(&self) -> bool {
+        let (Kept::Plain(body) | Kept::Sealed(body)) = &self.kept;
+        body.len() <= BODY_BYTES_MAX
+    }
+
     /// Of a row about nobody.
     pub(crate) fn new<T: Serialize>(key: Key, row: &T) -> Result<Self, Trouble> {
         let body = encode(&key, row)?;
@@ -237,6 +243,12 @@ impl Rows {
     /// Deletes a row that is never chunked.
     pub(crate) fn unmark(&mut self, key: Key) {
         self.set(key, None);
+    }
+
+    /// Deletes a row with its chunks.
+    pub(crate) fn delete(&mut self, key: Key) -> Result<(), Trouble> {
+        self.chunks_at(&key)?.into_iter().chain([key]).for_each(|key| self.unmark(key));
+        Ok(())
     }
 
     /// Deletes a row with its chunks, and everything else under these prefixes. Answers how many bytes that were.

@@ -72,7 +72,7 @@ async fn take_in(store: &SledStore, event: Event) -> (EventId, stepwell_core::Ru
     }
 }
 
-/// Puts a step's result into a run, and lets it sleep on.
+/// Puts a step's result into a run, and lets it end, with its journal in its row, or have it paused and beside.
 async fn step(store: &SledStore, lease: Lease, run: Run, text: &str) -> Verdict {
     let call = Call { kind: CallKind::Run, name: text.to_owned(), options: OptionsHash::of(b"") };
     let done = EntryState::Done { attempts: Vec::new(), output: json(text), at: run.created_at };
@@ -82,13 +82,19 @@ async fn step(store: &SledStore, lease: Lease, run: Run, text: &str) -> Verdict 
     let line = Line { at: run.created_at, level: Level::Info, message, fields, step: None, attempt: None };
     let mut logged = run.logged;
     assert!(logged.count(&line));
+    let state = if run.event.as_bytes()[15].is_multiple_of(2) {
+        State::Completed { output: json(text) }
+    } else {
+        State::Paused { reason: text.to_owned(), since: run.created_at }
+    };
+    let ended_at = state.status().is_end().then_some(run.created_at);
     let change = Change {
         epoch: lease.epoch,
         seen: run.revision,
         seen_control: None,
         entries: vec![Entry { index: 0, call, state: done }],
         lines: vec![line],
-        run: Run { logged, state: State::Paused { reason: text.to_owned(), since: run.created_at }, ..run },
+        run: Run { logged, state, ended_at, ..run },
         release: true,
     };
     let receipt = store.submit(Element::Change(Box::new(change))).await.unwrap();
@@ -114,18 +120,26 @@ async fn detail(store: &SledStore, n: u64) -> Option<RunDetail> {
     let (runs, _) = store.runs(&filter, page).await.unwrap();
     match runs.first() {
         Some(run) => {
-            let State::Paused { reason, .. } = &run.state else { panic!("{run:?}") };
-            assert!(store.log(run.id).await.unwrap()[0].message.starts_with(reason));
+            assert!(store.log(run.id).await.unwrap()[0].message.starts_with(&left_with(run)));
             store.run(run.id).await.unwrap()
         }
         None => None,
     }
 }
 
+/// The text that a run ended or was paused with.
+fn left_with(run: &Run) -> String {
+    match &run.state {
+        State::Completed { output } => serde_json::from_str(output.as_str()).unwrap(),
+        State::Paused { reason, .. } => reason.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
 fn has(detail: &RunDetail, text: &str) -> bool {
     let (event, run) = (detail.event.as_ref().unwrap(), &detail.run);
     event.data.as_str().contains(text)
-        && matches!(&run.state, State::Paused { reason, .. } if reason == text)
+        && left_with(run) == text
         && matches!(&detail.journal[0].state, EntryState::Done { output, .. } if *output == json(text))
 }
 
@@ -226,7 +240,7 @@ async fn has_user_2_alone(dir: &Path, options: &Options) {
     assert_eq!((report.events, report.runs), (20, 20));
     let store = SledStore::open(dir, options.clone()).unwrap();
     let counts = store.counts().await.unwrap();
-    assert_eq!((counts.events, counts.runs[0].1), (20, 20));
+    assert_eq!((counts.events, counts.runs.iter().map(|(_, runs)| runs).sum::<u64>()), (20, 20));
     for n in 0..20 {
         assert_eq!(store.event(event(n, None, "").id).await.unwrap(), None, "{n}");
         assert!(has(&detail(&store, n + 20).await.unwrap(), OTHER), "{n}");

@@ -218,7 +218,7 @@ async fn a_restore_that_did_not_end_is_not_served() {
 async fn a_database_that_was_half_made_when_the_power_went_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     open(dir.path()).end().unwrap();
-    fs::write(dir.path().join("FORMAT"), "stepwell-sled 3 (new)\n").unwrap();
+    fs::write(dir.path().join("FORMAT"), "stepwell-sled 4 (new)\n").unwrap();
     fs::write(dir.path().join("sled/conf"), "").unwrap();
     let store = open(dir.path());
     fill(&store, 0..10).await;
@@ -325,18 +325,42 @@ async fn a_database_that_shows_its_damage_in_use_is_made_anew_by_the_next_start(
     assert!(!dir.path().join("sled.damaged-2").exists());
 }
 
+/// In which nothing was encrypted, or every journal had rows of its own.
 #[tokio::test]
-async fn a_directory_in_which_nothing_was_encrypted_is_upgraded_after_a_backup() {
+async fn a_directory_of_an_earlier_format_is_upgraded_after_a_backup_that_its_hosts_read() {
+    for format in 2..4 {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        fill(&store, 0..50).await;
+        store.end().unwrap();
+        fs::write(dir.path().join("FORMAT"), format!("stepwell-sled {format}\n")).unwrap();
+        opens_with_all(dir.path(), 50).await;
+        assert_eq!(fs::read_to_string(dir.path().join("FORMAT")).unwrap(), "stepwell-sled 4\n");
+        let backup = dir.path().join("backups/before-format-4.backup");
+        assert_eq!(backup_version(&backup), 1);
+        let to = dir.path().join("to");
+        restore(&backup, &to, small()).unwrap();
+        opens_with_all(&to, 50).await;
+    }
+}
+
+/// Those hosts would take a run that has its journal in its row for one without.
+#[tokio::test]
+async fn no_backup_or_snapshot_of_this_format_is_read_by_hosts_of_the_one_before() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
-    fill(&store, 0..50).await;
+    let store = open(&dir.path().join("data"));
+    fill(&store, 0..3000).await;
+    let backup = dir.path().join("a.backup");
+    store.backup(&backup).unwrap();
     store.end().unwrap();
-    fs::write(dir.path().join("FORMAT"), "stepwell-sled 2\n").unwrap();
-    opens_with_all(dir.path(), 50).await;
-    assert_eq!(fs::read_to_string(dir.path().join("FORMAT")).unwrap(), "stepwell-sled 3\n");
-    let to = dir.path().join("to");
-    restore(&dir.path().join("backups/before-format-3.backup"), &to, small()).unwrap();
-    opens_with_all(&to, 50).await;
+    let mut all = files(&dir.path().join("data/snapshots"), "snapshot");
+    all.push(backup);
+    assert!(all.len() > 1 && all.iter().all(|path| backup_version(path) == 2));
+}
+
+/// What a backup or snapshot says that it is.
+fn backup_version(path: &Path) -> u32 {
+    u32::from_le_bytes(fs::read(path).unwrap()[8..12].try_into().unwrap())
 }
 
 #[tokio::test]
@@ -354,8 +378,8 @@ async fn a_directory_without_a_log_is_upgraded_after_a_backup() {
     }
     fs::write(dir.path().join("FORMAT"), "stepwell-sled 1\n").unwrap();
     opens_with_all(dir.path(), 50).await;
-    assert_eq!(fs::read_to_string(dir.path().join("FORMAT")).unwrap(), "stepwell-sled 3\n");
-    let backup = dir.path().join("backups/before-format-3.backup");
+    assert_eq!(fs::read_to_string(dir.path().join("FORMAT")).unwrap(), "stepwell-sled 4\n");
+    let backup = dir.path().join("backups/before-format-4.backup");
     let to = dir.path().join("to");
     restore(&backup, &to, small()).unwrap();
     opens_with_all(&to, 50).await;

@@ -81,6 +81,8 @@ on_every_backend! {
         nothing_of_a_refused_change_is_applied
         an_ended_run_is_never_due
         large_entries_come_back_whole
+        a_run_that_has_ended_has_its_whole_journal
+        a_run_that_is_changed_once_it_has_ended_keeps_its_journal
         claimed_runs_come_with_event_and_journal;
     controls:
         a_wish_makes_a_parked_run_due_at_once

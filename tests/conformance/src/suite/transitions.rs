@@ -1,8 +1,10 @@
 //! Transitions of a run: fenced, compared, put once, all or nothing.
 
-use stepwell_core::run::{State, Status};
-use stepwell_core::{Entry, Run, RunId};
-use stepwell_store::{Change, Claimed, Lease, Verdict};
+use std::collections::BTreeMap;
+
+use stepwell_core::run::{ErrorKind, RunError, State, Status};
+use stepwell_core::{Digest, Entry, Json, Run, RunId};
+use stepwell_store::{Change, Claimed, Lease, RunFilter, Verdict};
 
 use crate::backend::Backend;
 use crate::fixtures::*;
@@ -153,6 +155,109 @@ pub(super) async fn large_entries_come_back_whole<B: Backend>() {
     };
     let detail = backend.store().run(run.id).await.unwrap().unwrap();
     assert!(detail.journal == [done_step(0, large)] && detail.run.state == State::Completed { output });
+}
+
+/// A result of about so many bytes that packing makes little of.
+fn noise(index: u32, bytes: usize) -> Json {
+    let digests =
+        (0..).map(|n: u64| Digest::of(&[n.to_be_bytes().as_slice(), &index.to_be_bytes()].concat()).to_string());
+    json(&format!("{:?}", digests.take(bytes.div_ceil(64)).collect::<String>()))
+}
+
+pub(super) async fn a_run_that_has_ended_has_its_whole_journal<B: Backend>() {
+    let results = |count: u32, bytes: usize| (0..count).map(|n| done_step(n, noise(n, bytes))).collect::<Vec<Entry>>();
+    let with_a_large_one = vec![done_step(0, json("1")), done_step(1, noise(1, 9_000)), done_step(2, json("3"))];
+    let journals = [
+        results(0, 0),
+        results(1, 64),
+        results(7, 64),
+        results(8, 64),
+        results(9, 64),
+        results(30, 64),
+        results(8, 900),
+        with_a_large_one,
+    ];
+    for way in ["with its end", "before", "parked", "parked and opened again"] {
+        for journal in &journals {
+            let what = format!("{} entries, {way}", journal.len());
+            let (mut backend, mut lease, mut run) = in_hand::<B>().await;
+            if way != "with its end" {
+                for entry in journal {
+                    let change = keep(lease, &run, vec![open_step(entry.index)]);
+                    run = changed(&backend, change).await;
+                    let change = keep(lease, &run, vec![entry.clone()]);
+                    run = changed(&backend, change).await;
+                }
+            }
+            if way.starts_with("parked") {
+                changed(&backend, change(lease, &run, sleeping(5))).await;
+                if way.ends_with("again") {
+                    backend = backend.reopen().await;
+                    lease = backend.store().acquire().await.unwrap();
+                }
+                run = claim_one(&*backend.store(), lease, at(5)).await.run;
+            }
+            let entries = if way == "with its end" { journal.clone() } else { Vec::new() };
+            let ended = changed(&backend, Change { entries, ..change(lease, &run, completed()) }).await;
+            for _ in 0..2 {
+                let detail = backend.store().run(run.id).await.unwrap().unwrap();
+                assert_eq!((&detail.run, &detail.journal), (&ended, journal), "{what}");
+                assert_eq!(
+                    all_runs(&*backend.store(), &RunFilter::default(), 9).await,
+                    std::slice::from_ref(&ended),
+                    "{what}"
+                );
+                backend = backend.reopen().await;
+            }
+            backend.verify().await;
+        }
+    }
+}
+
+/// Applies a change. Answers the run as it is stored then.
+async fn changed<B: Backend>(backend: &B, change: Change) -> Run {
+    let (seen, run) = (change.seen, change.run.clone());
+    let verdict = submit_change(&*backend.store(), change.clone()).await;
+    assert_eq!(verdict, Verdict::Changed { revision: seen + 1, control: None }, "{change:?}");
+    Run { revision: seen + 1, epoch: change.epoch, ..run }
+}
+
+/// Nothing does that today, and a store must not count on it.
+pub(super) async fn a_run_that_is_changed_once_it_has_ended_keeps_its_journal<B: Backend>() {
+    let first = vec![done_step(0, json("1")), open_step(1)];
+    let later: [(&str, State, Vec<Entry>); 6] = [
+        ("nothing more", completed(), vec![]),
+        ("an entry more", completed(), vec![done_step(2, json("3"))]),
+        ("a large entry more", completed(), vec![done_step(2, noise(2, 9_000))]),
+        ("more than a page", completed(), (2..12).map(|n| done_step(n, json("1"))).collect()),
+        ("another outcome", State::Failed { error: RunError::new(ErrorKind::Workflow, "x") }, vec![]),
+        ("no end", sleeping(5), vec![done_step(1, json("2"))]),
+    ];
+    for (what, state, more) in later {
+        let (backend, lease, run) = in_hand::<B>().await;
+        let store = backend.store();
+        let ended = Change { entries: first.clone(), release: false, ..change(lease, &run, completed()) };
+        let ended = changed(&backend, ended).await;
+        assert_eq!(journal(&backend, run.id).await, first, "{what}");
+        let otherwise = Change { entries: vec![done_step(0, json("2"))], ..change(lease, &ended, completed()) };
+        let verdict = submit_change(&*store, otherwise).await;
+        assert_eq!(verdict, Verdict::AlreadyRecorded(Box::new(first[0].clone())), "{what}");
+        let again = Change { entries: more.clone(), release: false, ..change(lease, &ended, state.clone()) };
+        let again = changed(&backend, again).await;
+        let expected: BTreeMap<u32, Entry> =
+            first.iter().chain(&more).map(|entry| (entry.index, entry.clone())).collect();
+        let expected: Vec<Entry> = expected.into_values().collect();
+        assert_eq!(journal(&backend, run.id).await, expected, "{what}");
+        changed(&backend, change(lease, &again, state.clone())).await;
+        drop(store);
+        let backend = backend.reopen().await;
+        assert_eq!(journal(&backend, run.id).await, expected, "{what}");
+        if !state.status().is_end() {
+            let lease = backend.store().acquire().await.unwrap();
+            assert_eq!(claim_one(&*backend.store(), lease, at(5)).await.journal, expected, "{what}");
+        }
+        backend.verify().await;
+    }
 }
 
 pub(super) async fn claimed_runs_come_with_event_and_journal<B: Backend>() {

@@ -16,6 +16,8 @@ const GOLDEN: &[(&str, &str)] = &[
     ("tests/scenarios/golden/2-killed", "7a46725b33e8046932b10591d16b881c3c1dc781a46fd0936afe9bf85aec2c7c"),
     ("tests/scenarios/golden/3-closed", "0b46c0f2c5415d962dbf1b6f78d1119092a109313e6ea184d6bc2d467683cca1"),
     ("tests/scenarios/golden/3-killed", "1c2f440d319c3caca2aef470ccc044f412694152d5b7c87312bf684470735419"),
+    ("tests/scenarios/golden/4-closed", "7bc12a749d836a540c3c89b3dce349f825215299d43cec0e3263acb15d5f5409"),
+    ("tests/scenarios/golden/4-killed", "de240668bb2e7baeb21050d7005cc49869536ad5ce31eef3b072ffa83bb3f89f"),
 ];
 
 /// Where such folders are, and how they come about.

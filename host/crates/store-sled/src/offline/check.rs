@@ -16,6 +16,7 @@ use crate::keys::{self, Key};
 use crate::known::count_all;
 use crate::model::{CountsRow, DeliveryRow, ErasureRow, EventRow, GoneRow, HeldRow, MetaRow, RememberedRow};
 use crate::needed;
+use crate::read::within;
 use crate::rows::{Source, decode};
 use crate::snapshot::{self, read};
 use crate::store::SledStore;
@@ -96,7 +97,10 @@ fn files(dir: &Path, ending: &str, report: &mut Report, of: impl Fn(&Path, &mut 
 #[derive(Default)]
 struct Expected {
     rows: BTreeSet<Key>,
-    entries_of: BTreeMap<[u8; 16], ()>,
+    /// Runs whose journals have rows of their own, if there are any.
+    entries_of: BTreeSet<[u8; 16]>,
+    /// And those whose journals are in their own rows.
+    within: BTreeSet<[u8; 16]>,
     /// How many lines of a run's log were not met yet.
     lines_of: BTreeMap<[u8; 16], u32>,
     /// Rows of ended runs among what is over, from before there was that: each comes with the walk.
@@ -142,9 +146,9 @@ fn rows(view: &View<'_>, report: &mut Report) -> Result<(), snapshot::Error> {
 fn run(view: &View<'_>, key: &[u8], value: &[u8], expected: &mut Expected, report: &mut Report) {
     report.runs += 1;
     // One that does not read is found when all rows are gone through.
-    let Ok(run) = view.body_of(key, value).and_then(|body| decode::<Run>(key, &body)) else { return };
+    let Ok((run, journal)) = view.body_of(key, value).and_then(|body| run_of(key, &body)) else { return };
     let id = run.id.as_bytes();
-    expected.entries_of.insert(*id, ());
+    if journal.is_some() { &mut expected.within } else { &mut expected.entries_of }.insert(*id);
     if run.logged.lines > 0 {
         expected.lines_of.insert(*id, run.logged.lines);
     }
@@ -171,6 +175,12 @@ fn run(view: &View<'_>, key: &[u8], value: &[u8], expected: &mut Expected, repor
     }
 }
 
+fn run_of(key: &[u8], body: &[u8]) -> Result<(Run, Option<Vec<Entry>>), Trouble> {
+    let run = decode(key, body)?;
+    let journal = within(&run, body)?;
+    Ok((run, journal))
+}
+
 /// What is wrong with a row, if anything is.
 fn one(view: &View<'_>, key: &[u8], value: &[u8], expected: &mut Expected, report: &mut Report) -> Result<(), String> {
     let table = key.first().copied().unwrap_or_default();
@@ -182,14 +192,17 @@ fn one(view: &View<'_>, key: &[u8], value: &[u8], expected: &mut Expected, repor
     let body = view.body_of(key, value).map_err(|trouble| trouble.to_string())?;
     let read = |result: Result<(), Trouble>| result.map_err(|trouble| trouble.to_string());
     match table {
-        keys::RUNS => read(decode::<Run>(key, &body).map(|_| ())),
+        keys::RUNS => read(run_of(key, &body).map(|_| ())),
         keys::EVENTS => {
             report.events += 1;
             read(decode::<EventRow>(key, &body).map(|row| expected.rows.extend(keys::about_event(&row.event))))
         }
         keys::ENTRIES => {
             let of: Option<[u8; 16]> = key.get(1..17).and_then(|id| id.try_into().ok());
-            if of.is_none_or(|id| !expected.entries_of.contains_key(&id)) {
+            if of.is_some_and(|id| expected.within.contains(&id)) {
+                return Err("its run has all of it in its own row".to_owned());
+            }
+            if of.is_none_or(|id| !expected.entries_of.contains(&id)) {
                 return Err("its run is missing".to_owned());
             }
             if keys::is_entries_page(key) {

@@ -11,7 +11,7 @@ use tracing::error;
 
 use crate::error::Trouble;
 use crate::keys;
-use crate::model::{CountsRow, EventRow};
+use crate::model::{CountsRow, EventRow, WithinRow};
 use crate::rows::{Source, decode};
 use crate::view::View;
 
@@ -25,12 +25,27 @@ pub(crate) fn event(rows: &View<'_>, id: EventId) -> Result<Option<Event>, Troub
 
 /// A run with its journal. One that nobody has worked on yet has none: it is not looked for.
 pub(crate) fn run(rows: &View<'_>, id: RunId) -> Result<Option<RunDetail>, Trouble> {
-    let Some(run) = rows.row::<Run>(&keys::run(id))? else { return Ok(None) };
-    let journal = if run.revision == 0 { Vec::new() } else { journal(rows, id)? };
+    let key = keys::run(id);
+    let Some(body) = rows.body(&key)? else { return Ok(None) };
+    let run: Run = decode(&key, &body)?;
+    let journal = match within(&run, &body)? {
+        Some(journal) => journal,
+        None if run.revision == 0 => Vec::new(),
+        None => journal(rows, id)?,
+    };
     let event = event(rows, run.event)?;
     Ok(Some(RunDetail { run, journal, event }))
 }
 
+/// The journal that a run's own row has, which is the whole of it; none where it has rows of its own.
+pub(crate) fn within(run: &Run, body: &[u8]) -> Result<Option<Vec<Entry>>, Trouble> {
+    if !run.status().is_end() {
+        return Ok(None);
+    }
+    decode::<WithinRow>(&keys::run(run.id), body).map(|row| row.journal)
+}
+
+/// The journal that has rows of its own.
 pub(crate) fn journal(rows: &View<'_>, run: RunId) -> Result<Vec<Entry>, Trouble> {
     let mut journal = Vec::new();
     let prefix = keys::entries(run);

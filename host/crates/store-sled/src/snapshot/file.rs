@@ -14,7 +14,10 @@ use crate::error::is_full;
 use crate::payload::{put_number, take, take_number};
 
 const MAGIC: [u8; 8] = *b"SWSNAP\0\0";
-const VERSION: u32 = 1;
+/// Runs that are over may have their journals in their rows, of which hosts before know nothing: they refuse the file.
+pub(crate) const VERSION: u32 = 2;
+/// Every journal has rows of its own.
+pub(crate) const VERSION_1: u32 = 1;
 const HEADER: usize = 32;
 const BLOCK_HEADER: usize = 20;
 /// A block is written once it has so many bytes.
@@ -34,7 +37,7 @@ pub enum Error {
     Io { path: PathBuf, reason: String },
     #[error("{} is damaged at byte {offset}: {reason}", path.display())]
     Damaged { path: PathBuf, offset: u64, reason: String },
-    #[error("{} has the backup format {found}, this version reads {VERSION}", path.display())]
+    #[error("{} has the backup format {found}, this version reads {VERSION_1} and {VERSION}", path.display())]
     Format { path: PathBuf, found: u32 },
     /// The rows could not be read from the database, or not be given to it.
     #[error("the rows could not be copied: {0}")]
@@ -115,8 +118,12 @@ pub(crate) struct Writer<W: Write> {
 
 impl<W: Write> Writer<W> {
     pub(crate) fn new(to: W, frame: u64) -> Result<Self, Error> {
+        Self::of_version(VERSION, to, frame)
+    }
+
+    pub(crate) fn of_version(version: u32, to: W, frame: u64) -> Result<Self, Error> {
         let mut to = BufWriter::new(to);
-        let said = [&MAGIC[..], &VERSION.to_le_bytes(), &[0; 4], &frame.to_le_bytes()].concat();
+        let said = [&MAGIC[..], &version.to_le_bytes(), &[0; 4], &frame.to_le_bytes()].concat();
         to.write_all(&[&said[..], &crc32c::crc32c(&said).to_le_bytes(), &[0; 4]].concat())?;
         let summary = Summary { frame, bytes: HEADER as u64, ..Summary::default() };
         Ok(Self { to, block: Vec::with_capacity(BLOCK_BYTES), index: 0, summary })
@@ -218,7 +225,7 @@ impl Reader<'_> {
         if magic != MAGIC {
             return Err(self.damaged("it is no backup or snapshot of Stepwell"));
         }
-        if version != VERSION.to_le_bytes() {
+        if ![VERSION_1, VERSION].contains(&number_32(version)) {
             return Err(Error::Format { path: self.path.to_owned(), found: number_32(version) });
         }
         if number_32(crc) != crc32c::crc32c(header.get(..24).unwrap_or_default()) {
@@ -336,6 +343,19 @@ mod tests {
         assert_eq!(found(&path).unwrap(), (written, 30, 600_000));
         assert_eq!((written.frame, written.rows, written.parts), (42, 30, 4));
         assert_eq!(written.bytes, std::fs::metadata(&path).unwrap().len());
+    }
+
+    #[test]
+    fn files_of_versions_before_are_read_and_of_later_ones_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.snapshot");
+        for (version, is_read) in [(0, false), (VERSION_1, true), (VERSION, true), (VERSION + 1, false)] {
+            Writer::of_version(version, File::create(&path).unwrap(), 7).unwrap().finish().unwrap();
+            match read(&path, &mut |_| Ok(())) {
+                Ok(_) => assert!(is_read, "{version}"),
+                Err(error) => assert!(!is_read && matches!(error, Error::Format { .. }), "{error}"),
+            }
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::sums::{self, Sum};
 use crate::view::View;
 
 pub use file::Error;
-pub(crate) use file::{Component, Record, Summary, Writer, read};
+pub(crate) use file::{Component, Record, Summary, VERSION, VERSION_1, Writer, read};
 
 const ENDING: &str = "snapshot";
 

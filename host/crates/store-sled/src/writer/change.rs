@@ -7,14 +7,14 @@ use stepwell_core::{Run, RunId};
 use stepwell_store::{Change, Verdict};
 
 use super::Writer;
-use super::journal::EntryPut;
+use super::journal::{EntryPut, RunPuts};
 use crate::error::Trouble;
 use crate::keys;
 use crate::known::Held;
 use crate::rows::Source;
 
 impl Writer {
-    pub(super) fn change(&mut self, change: Change) -> Result<Verdict, Trouble> {
+    pub(super) fn change(&mut self, mut change: Change) -> Result<Verdict, Trouble> {
         let id = change.run.id;
         if change.epoch != self.known.meta.epoch || !self.known.queues.is_claimed(id) {
             return Ok(Verdict::Fenced);
@@ -25,21 +25,22 @@ impl Writer {
         if stored.revision != change.seen {
             return Ok(Verdict::Conflict { found: stored.revision });
         }
-        let mut journal = self.journal(id, end, &change.entries)?;
+        let mut journal = self.journal(&stored, end, &change.entries)?;
         if let Some(recorded) = journal.recorded_otherwise(&change.entries) {
             return Ok(Verdict::AlreadyRecorded(Box::new(recorded)));
         }
-        let release = change.release;
-        let (entries, end) =
-            (journal.put((&self.rows, stored.key_id.as_deref()), &change.entries)?, journal.end_with(&change.entries));
+        let (release, entries) = (change.release, std::mem::take(&mut change.entries));
         let log = self.log_put(&stored, &change.lines)?;
         let run = becomes(&stored, change);
-        self.put_run(&stored, &run, entries.into_iter().chain(log).collect())?;
+        journal.take_in(&entries);
+        let mut puts = journal.puts((&self.rows, stored.key_id.as_deref()), &run, &entries)?;
+        puts.beside.extend(log);
+        self.put_run(&stored, &run, puts)?;
         let changed = Verdict::Changed { revision: run.revision, control: run.control.clone() };
         if release {
             self.known.queues.release(id);
         } else {
-            self.known.held.insert(id, Held { run, end });
+            self.known.held.insert(id, Held { run, end: journal.end() });
         }
         Ok(changed)
     }
@@ -74,19 +75,21 @@ impl Writer {
         let wished = merge(stored.control.clone(), control);
         if stored.control.as_ref() != Some(&wished) {
             let run = Run { control: Some(wished), ..stored.clone() };
-            self.put_run(&stored, &run, Vec::new())?;
+            let mut journal = self.journal(&stored, None, &[])?;
+            let puts = journal.puts((&self.rows, stored.key_id.as_deref()), &run, &[])?;
+            self.put_run(&stored, &run, puts)?;
         }
         Ok(Verdict::Controlled)
     }
 
     /// Puts a changed run with what goes with it. Nothing is put before all of it can be.
-    fn put_run(&mut self, stored: &Run, run: &Run, others: Vec<EntryPut>) -> Result<(), Trouble> {
+    fn put_run(&mut self, stored: &Run, run: &Run, puts: RunPuts) -> Result<(), Trouble> {
         self.known.held.remove(&run.id);
-        let run_put = self.rows.sealed(keys::run(run.id), run, stored.key_id.as_deref())?;
-        for EntryPut { put, is_new } in others {
+        for EntryPut { put, is_new } in puts.beside {
             if is_new { self.rows.put_new(put) } else { self.rows.put(put)? }
         }
-        self.rows.put(run_put)?;
+        puts.gone.map_or(Ok(()), |page| self.rows.delete(page))?;
+        self.rows.put(puts.run)?;
         self.run_moved(Some(stored), run);
         self.wrote();
         Ok(())

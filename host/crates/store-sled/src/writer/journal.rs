@@ -1,15 +1,18 @@
 //! A journal's rows, as one change reads and puts them. Entries that are small share pages, so that a usual
-//! run's journal is one row; one that is large, or becomes so, has a row of its own from then on.
+//! run's journal is one row; one that is large, or becomes so, has a row of its own from then on. Once its run is over
+//! a journal of one page goes into the run's own row, so that most runs keep no row for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use stepwell_core::journal::{Attempt, EntryState, StepError};
-use stepwell_core::{Entry, RunId};
+use stepwell_core::{Entry, Run, RunId};
 
 use super::Writer;
 use crate::error::Trouble;
-use crate::keys;
+use crate::keys::{self, Key};
 use crate::limits::{PAGE_ENTRIES, PAGED_ENTRY_BYTES_MAX};
+use crate::model::OverRow;
+use crate::read::within;
 use crate::rows::{Put, Rows, Source};
 
 /// The rows of a run's journal that a change is about.
@@ -22,11 +25,16 @@ pub(super) struct Journal {
     pages: BTreeMap<u32, Page>,
     /// Entries with rows of their own, from before the change.
     alone: BTreeMap<u32, Entry>,
+    /// Pages that are to be put.
+    changed: BTreeSet<u32>,
+    /// Entries of the change that have or get rows of their own.
+    large: BTreeSet<u32>,
 }
 
 #[derive(Debug)]
 struct Page {
     entries: BTreeMap<u32, Entry>,
+    /// Whether it has a row.
     is_stored: bool,
 }
 
@@ -38,10 +46,25 @@ pub(super) struct EntryPut {
     pub(super) is_new: bool,
 }
 
+/// A run and what changes of its journal, ready to be put.
+#[derive(Debug)]
+pub(super) struct RunPuts {
+    pub(super) run: Put,
+    /// Of the journal, and what else belongs to the run.
+    pub(super) beside: Vec<EntryPut>,
+    /// The page that the run's row has from now on.
+    pub(super) gone: Option<Key>,
+}
+
 impl Writer {
     /// The rows that these entries are or will be in. With `end`, no entry from that one on is stored.
-    pub(super) fn journal(&self, run: RunId, end: Option<u32>, entries: &[Entry]) -> Result<Journal, Trouble> {
-        let mut journal = Journal { run, end, pages: BTreeMap::new(), alone: BTreeMap::new() };
+    pub(super) fn journal(&self, of: &Run, end: Option<u32>, entries: &[Entry]) -> Result<Journal, Trouble> {
+        let mut journal = Journal::new(of.id, end);
+        if of.status().is_end() {
+            let body = self.rows.body(&keys::run(of.id))?;
+            let within = body.map(|body| within(of, &body)).transpose()?;
+            within.flatten().into_iter().for_each(|entries| journal.take_out(entries));
+        }
         for entry in entries {
             journal.load(&self.rows, entry.index)?;
         }
@@ -54,13 +77,31 @@ const fn first_of_page(index: u32) -> u32 {
 }
 
 impl Journal {
-    /// Reads what the store has of this entry, unless that is read or it is new.
-    fn load(&mut self, rows: &Rows, index: u32) -> Result<(), Trouble> {
-        let first = first_of_page(index);
+    fn new(run: RunId, end: Option<u32>) -> Self {
+        let (pages, alone, changed, large) = Default::default();
+        Self { run, end, pages, alone, changed, large }
+    }
+
+    /// The whole journal was in the run's row, which is put anew: it is put with it again, or gets a row.
+    fn take_out(&mut self, entries: Vec<Entry>) {
+        self.end = entries.iter().map(|entry| entry.index.saturating_add(1)).max();
+        let entries = entries.into_iter().map(|entry| (entry.index, entry)).collect();
+        self.pages.insert(0, Page { entries, is_stored: false });
+        self.changed.insert(0);
+    }
+
+    fn load_page(&mut self, rows: &Rows, first: u32) -> Result<(), Trouble> {
         if !self.pages.contains_key(&first) {
             let page = self.stored_page(rows, first)?;
             self.pages.insert(first, page);
         }
+        Ok(())
+    }
+
+    /// Reads what the store has of this entry, unless that is read or it is new.
+    fn load(&mut self, rows: &Rows, index: u32) -> Result<(), Trouble> {
+        let first = first_of_page(index);
+        self.load_page(rows, first)?;
         let is_paged = self.pages.get(&first).is_some_and(|page| page.entries.contains_key(&index));
         if self.may_have(index) && !is_paged && !self.alone.contains_key(&index) {
             let own = rows.row::<Entry>(&keys::entry(self.run, index))?;
@@ -73,10 +114,9 @@ impl Journal {
         self.end.is_none_or(|end| index < end)
     }
 
-    /// No entry from this one on is stored once these are put, as far as that is known.
-    pub(super) fn end_with(&self, entries: &[Entry]) -> Option<u32> {
-        let last = entries.iter().map(|entry| entry.index.saturating_add(1)).max();
-        self.end.map(|end| end.max(last.unwrap_or(0)))
+    /// No entry from this one on is stored, as far as that is known.
+    pub(super) const fn end(&self) -> Option<u32> {
+        self.end
     }
 
     fn stored_page(&self, rows: &Rows, first: u32) -> Result<Page, Trouble> {
@@ -97,32 +137,87 @@ impl Journal {
         entries.iter().find_map(otherwise).cloned()
     }
 
-    /// The rows with these entries in them, encrypted with this key, if any.
-    pub(super) fn put(
-        &mut self,
-        (rows, key_id): (&Rows, Option<&str>),
-        entries: &[Entry],
-    ) -> Result<Vec<EntryPut>, Trouble> {
-        let mut puts = Vec::new();
-        let mut changed = BTreeSet::new();
+    /// Puts these entries over those that are stored.
+    pub(super) fn take_in(&mut self, entries: &[Entry]) {
         for entry in entries {
             let first = first_of_page(entry.index);
+            self.end = self.end.map(|end| end.max(entry.index.saturating_add(1)));
             let Some(page) = self.pages.get_mut(&first) else { continue };
-            let is_new = !self.alone.contains_key(&entry.index);
-            if is_new && payload_bytes(entry) <= PAGED_ENTRY_BYTES_MAX {
+            if !self.alone.contains_key(&entry.index) && payload_bytes(entry) <= PAGED_ENTRY_BYTES_MAX {
                 page.entries.insert(entry.index, entry.clone());
-                changed.insert(first);
+                self.changed.insert(first);
                 continue;
             }
             if page.entries.remove(&entry.index).is_some() {
-                changed.insert(first);
+                self.changed.insert(first);
             }
-            puts.push(EntryPut { put: rows.sealed(keys::entry(self.run, entry.index), entry, key_id)?, is_new });
+            self.large.insert(entry.index);
         }
-        for first in changed {
-            let Some(page) = self.pages.get(&first) else { continue };
+    }
+
+    /// What a run is put as with these entries, which were taken in, encrypted with its key, if any.
+    pub(super) fn puts(
+        &mut self,
+        (rows, key_id): (&Rows, Option<&str>),
+        run: &Run,
+        entries: &[Entry],
+    ) -> Result<RunPuts, Trouble> {
+        let key = keys::run(run.id);
+        if run.status().is_end()
+            && let Some(page) = self.only_page(rows)?
+        {
+            let put = rows.sealed(key.clone(), &OverRow { run, journal: page.entries.values().collect() }, key_id)?;
+            // A list reads no more than one value of each run for what it does not show.
+            if put.is_one_value() {
+                let gone = page.is_stored.then(|| keys::entries_page(run.id, 0));
+                return Ok(RunPuts { run: put, beside: Vec::new(), gone });
+            }
+        }
+        let beside = self.entry_puts((rows, key_id), entries)?;
+        Ok(RunPuts { run: rows.sealed(key, run, key_id)?, beside, gone: None })
+    }
+
+    /// The page that has all that there is of the journal.
+    fn only_page(&mut self, rows: &Rows) -> Result<Option<&Page>, Trouble> {
+        let is_elsewhere =
+            !self.alone.is_empty() || !self.large.is_empty() || self.pages.keys().any(|first| *first > 0);
+        if is_elsewhere || self.end.is_some_and(|end| end > PAGE_ENTRIES) || self.has_other_rows(rows)? {
+            return Ok(None);
+        }
+        self.load_page(rows, 0)?;
+        let end = self.end;
+        let is_whole =
+            |page: &&Page| end.is_none_or(|end| usize::try_from(end).is_ok_and(|end| page.entries.len() == end));
+        Ok(self.pages.get(&0).filter(|page| !page.entries.is_empty()).filter(is_whole))
+    }
+
+    /// Whether there is more than the first page, where that is not known.
+    fn has_other_rows(&self, rows: &Rows) -> Result<bool, Trouble> {
+        if self.end.is_some() {
+            return Ok(false);
+        }
+        let (prefix, page) = (keys::entries(self.run), keys::entries_page(self.run, 0));
+        rows.look(|view| {
+            for row in view.range(prefix.clone(), keys::behind(&prefix)) {
+                if row?.0 != page {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+
+    /// The rows with these entries in them.
+    fn entry_puts(&self, (rows, key_id): (&Rows, Option<&str>), entries: &[Entry]) -> Result<Vec<EntryPut>, Trouble> {
+        let mut puts = Vec::new();
+        for entry in entries.iter().filter(|entry| self.large.contains(&entry.index)) {
+            let put = rows.sealed(keys::entry(self.run, entry.index), entry, key_id)?;
+            puts.push(EntryPut { put, is_new: !self.alone.contains_key(&entry.index) });
+        }
+        for first in &self.changed {
+            let Some(page) = self.pages.get(first) else { continue };
             let entries: Vec<&Entry> = page.entries.values().collect();
-            let put = rows.sealed(keys::entries_page(self.run, first), &entries, key_id)?;
+            let put = rows.sealed(keys::entries_page(self.run, *first), &entries, key_id)?;
             puts.push(EntryPut { put, is_new: !page.is_stored });
         }
         Ok(puts)
@@ -178,17 +273,24 @@ mod tests {
         }
 
         fn journal(&self, entries: &[Entry]) -> Journal {
-            let mut journal = Journal { run: RUN, end: self.end, pages: BTreeMap::new(), alone: BTreeMap::new() };
+            let mut journal = Journal::new(RUN, self.end);
             entries.iter().for_each(|entry| journal.load(&self.rows, entry.index).unwrap());
             journal
         }
 
         fn change(&mut self, entries: &[Entry]) {
-            for EntryPut { put, is_new } in self.journal(entries).put((&self.rows, None), entries).unwrap() {
+            let mut journal = self.journal(entries);
+            journal.take_in(entries);
+            for EntryPut { put, is_new } in journal.entry_puts((&self.rows, None), entries).unwrap() {
                 assert_eq!(self.rows.value(&put.key).unwrap().is_none(), is_new, "{:?}", put.key);
                 self.rows.put(put).unwrap();
             }
-            self.end = self.journal(entries).end_with(entries);
+            self.end = journal.end();
+        }
+
+        /// Whether the journal is a page that a run which is over has in its row.
+        fn is_one_page(&self) -> bool {
+            self.journal(&[]).only_page(&self.rows).unwrap().is_some()
         }
 
         /// The rows that there are, each as what it is of.
@@ -241,5 +343,54 @@ mod tests {
         assert_eq!(found(&[entry(0, 10), entry(1, 5_000), entry(2, 10), entry(3, 10)]), None);
         assert_eq!(found(&[entry(0, 11)]), Some(0));
         assert_eq!(found(&[entry(3, 1), entry(1, 11)]), Some(1));
+    }
+
+    #[test]
+    fn only_a_journal_that_is_one_page_and_nothing_else_goes_into_its_runs_row() {
+        let all = |entries: &[Entry]| {
+            let mut bench = Bench::new();
+            bench.change(entries);
+            // As far as is known, and where nothing is.
+            [bench.end, None].map(|end| {
+                bench.end = end;
+                bench.is_one_page()
+            })
+        };
+        let small = |count: u32| (0..count).map(|index| entry(index, 10)).collect::<Vec<_>>();
+        assert_eq!(all(&[]), [false; 2]);
+        assert_eq!(all(&small(1)), [true; 2]);
+        assert_eq!(all(&small(PAGE_ENTRIES)), [true; 2]);
+        assert_eq!(all(&small(PAGE_ENTRIES + 1)), [false; 2]);
+        assert_eq!(all(&[entry(0, 10), entry(1, 5_000), entry(2, 10)]), [false; 2]);
+    }
+
+    #[test]
+    fn a_run_that_would_be_in_chunks_with_its_journal_keeps_it_beside() {
+        let event = stepwell_testkit::bare_event(stepwell_core::EventId::from_bytes([7; 16]), "user", Timestamp::ZERO);
+        let plugin = stepwell_testkit::plugin("mail", &[("welcome", &["user"])]);
+        let mut registry = stepwell_core::Registry::default();
+        registry.put(plugin);
+        let mut run = registry.matching("user").map(|declared| Run::of(&event, declared)).next().unwrap();
+        run.state = stepwell_core::run::State::Completed { output: Json::of(&1).unwrap() };
+        // What packing makes little of.
+        let noise = |n: u32| stepwell_core::Digest::of(&n.to_be_bytes()).to_string();
+        for (bytes, is_within) in [(100, true), (900, false)] {
+            let result = |index: u32| -> String { (0..bytes / 64 + 1).map(|n| noise(index * 100 + n)).collect() };
+            let entries: Vec<Entry> = (0..PAGE_ENTRIES)
+                .map(|index| {
+                    let output = Json::of(&result(index)).unwrap();
+                    Entry {
+                        state: EntryState::Done { attempts: Vec::new(), output, at: Timestamp::ZERO },
+                        ..entry(index, 0)
+                    }
+                })
+                .collect();
+            let bench = Bench::new();
+            let mut journal = bench.journal(&entries);
+            journal.take_in(&entries);
+            let puts = journal.puts((&bench.rows, None), &run, &entries).unwrap();
+            assert!(puts.run.is_one_value() && puts.gone.is_none());
+            assert_eq!(puts.beside.is_empty(), is_within, "{bytes}");
+        }
     }
 }

@@ -97,7 +97,12 @@ pub(super) fn lengthen(key: &[u8], short: &[u8]) -> Result<Vec<u8>, String> {
     let own = || of_key(key).ok_or_else(|| "it names the id of its key, which has none".to_owned());
     let mut text = Vec::with_capacity(short.len() * 2);
     let mut rest = short;
-    while let Some((&first, behind)) = rest.split_first() {
+    loop {
+        // Most of it is none: it is copied as it is, at once.
+        let plain = rest.iter().position(|byte| (OWN..=ANY).contains(byte)).unwrap_or(rest.len());
+        let (plain, ids) = rest.split_at(plain);
+        text.extend_from_slice(plain);
+        let Some((&first, behind)) = ids.split_first() else { return Ok(text) };
         rest = behind;
         match first {
             OWN => write(&mut text, own()?),
@@ -116,7 +121,6 @@ pub(super) fn lengthen(key: &[u8], short: &[u8]) -> Result<Vec<u8>, String> {
             other => text.push(other),
         }
     }
-    Ok(text)
 }
 
 fn write(text: &mut Vec<u8>, id: &[u8; ID]) {

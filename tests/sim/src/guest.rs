@@ -7,8 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stepwell_core::execution::Attempted;
 use stepwell_core::journal::{CallKind, StepError};
+use stepwell_core::log::Level;
 use stepwell_core::{Digest, Json, PluginName, RunId, Timestamp};
-use stepwell_engine::executor::{Slot, Stopped};
+use stepwell_engine::executor::{LogRecord, Slot, Stopped};
 use stepwell_engine::{Activation, Calls, Executor, Exit};
 
 use crate::check::{call, check_passed_the_store, short};
@@ -136,6 +137,8 @@ impl Guest<'_> {
     async fn play(&mut self, program: &Program) -> Result<Result<Json, StepError>, Left> {
         for op in &program.calls {
             self.op(op).await?;
+            let message = format!("behind call {} of execution {}", self.place.index, self.number);
+            self.calls.log(LogRecord { level: Level::Info, message, fields: BTreeMap::new() });
             let clock = self.calls.wall_clock().as_millis();
             self.see(&clock.to_le_bytes());
         }

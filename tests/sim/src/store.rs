@@ -117,6 +117,9 @@ impl Store for SimStore {
             let run = block_on(store.run(id))?;
             let checked = inner.check_run_read(id, run.as_ref());
             inner.note(checked);
+            let log = block_on(store.log(id))?;
+            let checked = inner.check_log_read(id, &log);
+            inner.note(checked);
             Ok(run)
         })
         .await

@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use stepwell_core::execution::Attempted;
 use stepwell_core::id::Seed;
 use stepwell_core::journal::StepError;
+use stepwell_core::log::Level;
 use stepwell_core::request::Request;
 use stepwell_core::{Digest, EventId, Json, PluginName, RunId, Timestamp, WorkflowId};
 
@@ -122,16 +123,7 @@ pub trait Calls: Debug + Send + Sync {
 /// One record of a guest's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRecord {
-    pub level: LogLevel,
+    pub level: Level,
     pub message: String,
     pub fields: BTreeMap<String, String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    Trace,
-    Debug,
-    Info,
-    Warn,
-    Error,
 }

@@ -11,6 +11,7 @@ mod erasing;
 pub mod executor;
 mod handle;
 pub mod limits;
+mod logging;
 pub mod replay;
 mod retention;
 mod scheduler;

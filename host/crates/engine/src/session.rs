@@ -11,15 +11,16 @@ use stepwell_core::execution::{Attempted, Write};
 use stepwell_core::journal::StepError;
 use stepwell_core::request::Request;
 use stepwell_core::run::{Control, Wish};
-use stepwell_core::{Answer, Command, Entry, Execution, Json, Timestamp};
+use stepwell_core::{Answer, Command, Entry, Execution, Json, Run, Timestamp};
 use stepwell_store::{Change, Claimed, Element, Lease, Sequence, Verdict};
 use tokio::sync::Semaphore;
-use tracing::{debug, error, info, trace, warn};
+use tracing::{info, warn};
 
 use crate::behind::{Answered, Behind};
 use crate::deadline::Deadline;
-use crate::executor::{Calls, LogLevel, LogRecord, Permit, Slot, Stopped};
+use crate::executor::{Calls, LogRecord, Permit, Slot, Stopped};
 use crate::limits::GATHERING_MAX;
+use crate::logging::{Lines, write_log};
 use crate::shared::Shared;
 
 /// A run in the hands of one activation.
@@ -38,6 +39,7 @@ struct Inner {
     /// The control on the row as of the last verdict.
     seen_control: Option<Control>,
     open: Option<Attempted>,
+    lines: Lines,
     /// What everything seen so far is durable with.
     last: Sequence,
     over: Over,
@@ -62,8 +64,9 @@ impl fmt::Debug for Session {
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, lease: Lease, claimed: Claimed) -> Self {
         let seen_control = claimed.run.control.clone();
+        let lines = Lines::behind(claimed.run.logged);
         let execution = Execution::new(claimed.run, claimed.journal);
-        let inner = Inner { execution, seen_control, open: None, last: Sequence::default(), over: Over::No };
+        let inner = Inner { execution, seen_control, open: None, lines, last: Sequence::default(), over: Over::No };
         let deadline = Deadline::new(Arc::clone(&shared.clock));
         Self { shared, lease, turn: Semaphore::new(1), inner: Mutex::new(inner), behind: Behind::default(), deadline }
     }
@@ -99,10 +102,11 @@ impl Session {
         }
     }
 
-    /// The activation is over. Waits for a call that is still under way, and writes what has gathered.
+    /// The activation is over. Waits for a call that is still under way, and writes what has gathered or was logged.
     pub(crate) async fn finish(&self) {
-        // Where it fails the run is lost.
+        // Where either fails the run is lost.
         let _ = self.flush().await;
+        let _ = self.write_lines().await;
         let turn = self.turn.acquire().await;
         if self.inner().over == Over::No {
             self.lost();
@@ -216,15 +220,26 @@ impl Session {
         Ok(())
     }
 
-    /// Hands a write to the store. The run's row is as it is now: nothing has come since the entries were made but
+    /// Writes what was logged, where no other write has taken it along: the activation was interrupted.
+    async fn write_lines(&self) -> Result<(), Stopped> {
+        let _turn = self.turn.acquire().await.map_err(|_| Stopped)?;
+        let is_left = {
+            let inner = self.inner();
+            inner.over == Over::No && inner.lines.is_news()
+        };
+        if is_left { self.submit(Vec::new(), false).await } else { Ok(()) }
+    }
+
+    /// Hands a write to the store, and with it what was logged. The run's row is as it is now: nothing has come since the entries were made but
     /// what verdicts said.
     fn start(&self, entries: Vec<Entry>, release: bool) {
         let entries = self.behind.take(entries);
         let change = {
-            let inner = self.inner();
-            let run = inner.execution.run().clone();
+            let mut inner = self.inner();
+            let (lines, logged) = inner.lines.take();
+            let run = Run { logged, ..inner.execution.run().clone() };
             let (epoch, seen) = (self.lease.epoch, run.revision);
-            Change { epoch, seen, seen_control: inner.seen_control.clone(), run, entries, lines: Vec::new(), release }
+            Change { epoch, seen, seen_control: inner.seen_control.clone(), run, entries, lines, release }
         };
         let shared = Arc::clone(&self.shared);
         let submit = async move { shared.answer(shared.store.submit(Element::Change(Box::new(change)))).await };
@@ -370,13 +385,14 @@ impl Calls for Session {
     }
 
     fn log(&self, record: LogRecord) {
-        let inner = self.inner();
+        let mut inner = self.inner();
         if inner.execution.is_replaying() {
             return;
         }
-        let run = inner.execution.run();
-        let step = inner.open.as_ref().map_or("", |open| open.step.as_str());
+        let Inner { execution, open, lines, .. } = &mut *inner;
+        let (run, step) = (execution.run(), open.as_ref().map_or("", |open| open.step.as_str()));
         write_log(&run.id.to_string(), run.workflow.as_str(), step, &record);
+        lines.add(record, self.shared.clock.now(), open.as_ref());
     }
 
     fn wall_clock(&self) -> Timestamp {
@@ -386,18 +402,5 @@ impl Calls for Session {
 
     fn open_attempt(&self) -> Option<Attempted> {
         self.inner().open.clone()
-    }
-}
-
-/// A guest's record in the host's log, with control characters and bidi marks escaped.
-fn write_log(run: &str, workflow: &str, step: &str, record: &LogRecord) {
-    let message = record.message.escape_debug();
-    let fields: String = record.fields.iter().map(|(name, value)| format!(" {name:?}={value:?}")).collect();
-    match record.level {
-        LogLevel::Trace => trace!(target: "guest", run, workflow, step, fields, "{message}"),
-        LogLevel::Debug => debug!(target: "guest", run, workflow, step, fields, "{message}"),
-        LogLevel::Info => info!(target: "guest", run, workflow, step, fields, "{message}"),
-        LogLevel::Warn => warn!(target: "guest", run, workflow, step, fields, "{message}"),
-        LogLevel::Error => error!(target: "guest", run, workflow, step, fields, "{message}"),
     }
 }

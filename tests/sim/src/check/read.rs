@@ -1,5 +1,6 @@
 //! Checks of what readers see: what is durable at that instant, and nothing else.
 
+use stepwell_core::log::Line;
 use stepwell_core::{Event, EventId, RunId};
 use stepwell_store::{Counts, RunDetail};
 
@@ -17,6 +18,14 @@ impl Inner {
         let reads = seen.map(|seen| (seen.run.revision, seen.run.state.clone(), seen.journal.len()));
         hold(stands == reads, Checker::Readers, || {
             format!("{} is durable as {stands:?}, but reads {reads:?}", short(id))
+        })
+    }
+
+    /// A log is what durable changes have brought, in their order.
+    pub(crate) fn check_log_read(&self, id: RunId, seen: &[Line]) -> Checked {
+        let durable = self.ledger.durable.runs.get(&id).map(|row| row.lines.as_slice()).unwrap_or_default();
+        hold(durable == seen, Checker::Readers, || {
+            format!("{} has {} lines that are durable, but reads {}", short(id), durable.len(), seen.len())
         })
     }
 

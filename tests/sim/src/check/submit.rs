@@ -71,6 +71,7 @@ impl Inner {
             format!("host {host} changed {run} under the lease {}, but {newest} is the newest", change.epoch)
         })?;
         let Some(row) = self.ledger.applied.runs.get(&change.run.id) else {
+            self.check_not_gone(&self.ledger.applied, change.run.id, "was changed")?;
             return hold(false, Checker::Fanout, || format!("{run} was changed, but no event started it"));
         };
         hold(!row.state.status().is_end(), Checker::Ends, || format!("{run} has ended and was changed again"))?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use stepwell_core::log::Line;
 use stepwell_core::registry::Plugin;
 use stepwell_core::run::{Control, State, Wish};
 use stepwell_core::{Digest, Entry, Event, EventId, PluginName, RunId, WorkflowId};
@@ -52,6 +53,8 @@ pub(crate) struct RunRow {
     pub(crate) ended_at: Option<i64>,
     pub(crate) subject: Option<String>,
     pub(crate) entries: BTreeMap<u32, Entry>,
+    /// What it has logged.
+    pub(crate) lines: Vec<Line>,
     pub(crate) control: Option<Control>,
     /// Whether a person ever woke it.
     pub(crate) woken: bool,
@@ -75,6 +78,7 @@ impl Rows {
                 row.ended_at = change.ended_at;
                 row.control.clone_from(&change.control);
                 row.number = number;
+                row.lines.extend(change.lines.iter().cloned());
                 row.entries.extend(change.entries.iter().map(|entry| (entry.index, entry.clone())));
             }
             Write::Control(run, control) => {
@@ -142,6 +146,7 @@ impl Rows {
                 ended_at: None,
                 subject: event.subject.clone(),
                 entries: BTreeMap::new(),
+                lines: Vec::new(),
                 control: None,
                 woken: false,
                 resumed: false,

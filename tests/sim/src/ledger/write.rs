@@ -1,5 +1,6 @@
 //! A write as the ledger takes it down: what was submitted, with what the store said to it.
 
+use stepwell_core::log::Line;
 use stepwell_core::registry::Plugin;
 use stepwell_core::run::{Control, State};
 use stepwell_core::{Digest, Entry, Event, EventId, RunId};
@@ -32,6 +33,7 @@ pub(crate) struct Changed {
     pub(crate) state: State,
     pub(crate) ended_at: Option<i64>,
     pub(crate) entries: Vec<Entry>,
+    pub(crate) lines: Vec<Line>,
     pub(crate) control: Option<Control>,
     pub(crate) release: bool,
 }
@@ -49,6 +51,7 @@ pub(crate) fn write_of(element: Element, verdict: &Verdict) -> Write {
             ended_at: change.run.ended_at.map(|at| at.as_millis()),
             state: change.run.state,
             entries: change.entries,
+            lines: change.lines,
             control: control.clone(),
             release: change.release,
         })),

@@ -12,6 +12,7 @@ mod behind;
 mod bench;
 mod durability;
 mod erasing;
+mod logs;
 mod people;
 mod plugins;
 mod replay;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use stepwell_engine::executor::{Calls, LogLevel, LogRecord};
+use stepwell_core::log::Level;
+use stepwell_engine::executor::{Calls, LogRecord};
 
 use super::Ending;
 use crate::limits::{LOG_BYTES_MAX, LOG_FIELDS_MAX, LOG_MESSAGE_BYTES_MAX, LOG_RECORDS_MAX};
@@ -30,7 +31,7 @@ impl Logs {
         Self { calls, ending, records: AtomicU64::new(0), bytes: AtomicU64::new(0) }
     }
 
-    pub(crate) fn write(&self, level: LogLevel, message: &str, fields: Vec<(String, String)>) -> Result<(), Full> {
+    pub(crate) fn write(&self, level: Level, message: &str, fields: Vec<(String, String)>) -> Result<(), Full> {
         let message = clean(message);
         let fields: BTreeMap<_, _> =
             fields.into_iter().take(LOG_FIELDS_MAX).map(|(name, value)| (clean(&name), clean(&value))).collect();
@@ -70,8 +71,8 @@ mod tests {
         let logs = Logs::new(None, ending.clone());
         let line = "x".repeat(LOG_MESSAGE_BYTES_MAX);
         let fits = LOG_BYTES_MAX as usize / LOG_MESSAGE_BYTES_MAX;
-        assert!((0..fits).all(|_| logs.write(LogLevel::Info, &line, Vec::new()).is_ok()));
-        assert!(logs.write(LogLevel::Info, &line, Vec::new()).is_err());
+        assert!((0..fits).all(|_| logs.write(Level::Info, &line, Vec::new()).is_ok()));
+        assert!(logs.write(Level::Info, &line, Vec::new()).is_err());
         assert!(format!("{:?}", ending.take()).contains("LOG_BYTES_MAX"));
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use stepwell_engine::executor::LogLevel;
+use stepwell_core::log::Level;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
@@ -17,7 +17,7 @@ pub(crate) struct Lines(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    level: LogLevel,
+    level: Level,
     logs: Arc<Logs>,
     text: Mutex<Text>,
 }
@@ -29,7 +29,7 @@ struct Text {
 }
 
 impl Lines {
-    pub(crate) fn new(level: LogLevel, logs: Arc<Logs>) -> Self {
+    pub(crate) fn new(level: Level, logs: Arc<Logs>) -> Self {
         Self(Arc::new(Inner { level, logs, text: Mutex::default() }))
     }
 

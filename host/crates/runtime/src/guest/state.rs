@@ -7,8 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use stepwell_core::id::Seed;
+use stepwell_core::log::Level;
 use stepwell_core::{EventId, RunId, WorkflowId};
-use stepwell_engine::executor::{Calls, LogLevel};
+use stepwell_engine::executor::Calls;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{Engine, Result, Store, format_err};
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
@@ -67,8 +68,8 @@ impl State {
         memory_bytes_max: usize,
     ) -> Self {
         let logs = Arc::new(Logs::new(situation.calls().cloned(), ending.clone()));
-        let stdout = Lines::new(LogLevel::Info, logs.clone());
-        let stderr = Lines::new(LogLevel::Warn, logs.clone());
+        let stdout = Lines::new(Level::Info, logs.clone());
+        let stderr = Lines::new(Level::Warn, logs.clone());
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
         let mut http = WasiHttpCtx::new();

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use stepwell_bindings::v0_1::{context, http, log, step, types};
 use stepwell_core::journal::StepError;
+use stepwell_core::log::Level;
 use stepwell_core::{Json, Timestamp};
-use stepwell_engine::executor::{Exit, LogLevel, Slot, Stopped};
+use stepwell_engine::executor::{Exit, Slot, Stopped};
 use wasmtime::{Result, bail};
 
 use super::{Ending, Situation, State};
@@ -190,11 +191,11 @@ impl log::Host for State {
     fn log(&mut self, level: log::Level, message: String, fields: Vec<(String, String)>) -> Result<()> {
         self.calls("log.log")?;
         let level = match level {
-            log::Level::Trace => LogLevel::Trace,
-            log::Level::Debug => LogLevel::Debug,
-            log::Level::Info => LogLevel::Info,
-            log::Level::Warn => LogLevel::Warn,
-            log::Level::Error => LogLevel::Error,
+            log::Level::Trace => Level::Trace,
+            log::Level::Debug => Level::Debug,
+            log::Level::Info => Level::Info,
+            log::Level::Warn => Level::Warn,
+            log::Level::Error => Level::Error,
         };
         self.logs.write(level, &message, fields)?;
         Ok(())

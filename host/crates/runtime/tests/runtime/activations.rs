@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use stepwell_core::journal::EntryState;
-use stepwell_engine::executor::{Exit, LogLevel};
+use stepwell_core::log::Level;
+use stepwell_engine::executor::{Exit, LogRecord};
 use stepwell_runtime::Grants;
 
 use crate::support::Bench;
@@ -157,6 +158,23 @@ async fn log_records_arrive_with_their_fields() {
     let played = bench.play("floods_log", json!({"count": 2})).await.to_end(&bench.runtime).await;
     assert_eq!(played.logs.len(), 2);
     let record = &played.logs[1];
-    assert_eq!((record.level, record.message.as_str(), record.fields["n"].as_str()), (LogLevel::Info, "flood", "1"));
+    assert_eq!((record.level, record.message.as_str(), record.fields["n"].as_str()), (Level::Info, "flood", "1"));
     assert_eq!(played.output(), Value::from(2));
+}
+
+#[tokio::test]
+async fn whatever_a_guest_says_is_a_record() {
+    let bench = bench();
+    let played = bench.play("says", json!({"text": "hello"})).await.to_end(&bench.runtime).await;
+    let record = |level, message: &str, told: Option<&str>| {
+        let fields = told.map(|told| ("told".to_owned(), told.to_owned())).into_iter().collect();
+        LogRecord { level, message: message.to_owned(), fields }
+    };
+    let expected = [
+        record(Level::Info, "outside", Some("hello")),
+        record(Level::Warn, "inside", Some("hello")),
+        record(Level::Info, "out: hello", None),
+        record(Level::Warn, "err: hello", None),
+    ];
+    assert_eq!(played.logs, expected);
 }

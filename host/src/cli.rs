@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 pub(crate) use privacy::{Privacy, PrivacyErase, PrivacyExport, PrivacyKeys, PrivacyKeysExport, PrivacyKeysImport};
 use stepwell_access::Scope;
+use stepwell_core::log::Level;
 
 pub(crate) use plugins::{PluginLoad, PluginNamed, PluginUnload, Plugins, Sign};
 
@@ -284,6 +285,8 @@ pub(crate) enum Runs {
     List(RunsList),
     /// One run with its steps
     Get(Id),
+    /// What a run has logged
+    Logs(RunsLogs),
     /// End a run now
     Cancel(Id),
     /// End a run's sleep, or its pause before the next attempt, now
@@ -305,6 +308,15 @@ pub(crate) struct RunsList {
     pub(crate) event: Option<String>,
     #[command(flatten)]
     pub(crate) list: ListFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsLogs {
+    #[command(flatten)]
+    pub(crate) run: Id,
+    /// Only lines of this level and of those above it: trace, debug, info, warn, error
+    #[arg(long)]
+    pub(crate) level: Option<Level>,
 }
 
 #[derive(Debug, Subcommand)]

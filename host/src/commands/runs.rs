@@ -1,9 +1,9 @@
 //! `stepwell runs`: look at runs and act on them.
 
 use anyhow::anyhow;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::cli::{Id, Remote, Runs, RunsList};
+use crate::cli::{Format, Id, Remote, Runs, RunsList, RunsLogs};
 use crate::client::Client;
 use crate::commands::Failure;
 use crate::data::Data;
@@ -38,6 +38,9 @@ const REQUEST_COLUMNS: &[Column] = &[
     ("WHY", "/reason"),
 ];
 
+const LINE_COLUMNS: &[Column] =
+    &[("TIME", "/at"), ("LEVEL", "/level"), ("STEP", "/step"), ("ATTEMPT", "/attempt"), ("MESSAGE", "/told")];
+
 pub(crate) async fn run(verb: Runs) -> Result<(), Failure> {
     match verb {
         Runs::List(flags) => list_runs(&flags).await,
@@ -46,6 +49,7 @@ pub(crate) async fn run(verb: Runs) -> Result<(), Failure> {
             let run = client.get(&format!("/api/v1/runs/{}", find(&client, "runs", &id).await?), &[]).await?;
             Ok(one(&run, id.remote.output.output, describe)?)
         }
+        Runs::Logs(flags) => logs(&flags).await,
         Runs::Cancel(id) => act(&id, "cancel").await,
         Runs::WakeNow(id) => act(&id, "wake-now").await,
         Runs::Resume(id) => act(&id, "resume").await,
@@ -60,6 +64,43 @@ async fn list_runs(flags: &RunsList) -> Result<(), Failure> {
     query.extend(flags.event.iter().map(|event| ("event", event.clone())));
     let page = Client::new(remote)?.get("/api/v1/runs", &query).await?;
     Ok(list(&page, COLUMNS, remote.output.output)?)
+}
+
+/// All that is kept of a run's log, page after page: a thousand lines at most.
+async fn logs(flags: &RunsLogs) -> Result<(), Failure> {
+    let client = Client::new(&flags.run.remote)?;
+    let path = format!("/api/v1/runs/{}/logs", find(&client, "runs", &flags.run).await?);
+    let (mut lines, mut cursor) = (Vec::new(), None);
+    let not_kept = loop {
+        let mut query = vec![("limit", "200".to_owned())];
+        query.extend(flags.level.map(|level| ("level", level.to_string())));
+        query.extend(cursor.map(|cursor| ("cursor", cursor)));
+        let page = client.get(&path, &query).await?;
+        lines.extend(page.get("items").and_then(Value::as_array).into_iter().flatten().cloned());
+        cursor = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
+        if cursor.is_none() {
+            break page.get("not_kept").and_then(Value::as_u64).unwrap_or_default();
+        }
+    };
+    let format = flags.run.remote.output.output;
+    if format == Format::Table {
+        lines.iter_mut().for_each(put_together);
+    }
+    let page = json!({ "items": lines, "next_cursor": null, "not_kept": not_kept });
+    list(&Data::from(page), LINE_COLUMNS, format)?;
+    if not_kept > 0 {
+        say(&format!("{not_kept} more lines were not kept: the run has logged more than there is room for"));
+    }
+    Ok(())
+}
+
+/// A line's fields behind its message.
+fn put_together(line: &mut Value) {
+    let Some(line) = line.as_object_mut() else { return };
+    let fields = line.get("fields").and_then(Value::as_object).into_iter().flatten();
+    let fields: String = fields.map(|(name, value)| format!(" {name}={}", cell(Some(value)))).collect();
+    let told = format!("{}{fields}", cell(line.get("message")));
+    line.insert("told".to_owned(), told.into());
 }
 
 async fn act(id: &Id, verb: &str) -> Result<(), Failure> {

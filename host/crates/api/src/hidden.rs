@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use stepwell_core::journal::{Attempt, EntryState, StepError};
+use stepwell_core::log::Line;
 use stepwell_core::run::{RunError, State};
 use stepwell_core::{Entry, Json, Run};
 use stepwell_store::RunDetail;
@@ -113,6 +114,15 @@ impl Hidden {
         }
         let journal = detail.journal.into_iter().map(|entry| self.entry(entry)).collect();
         RunDetail { run: self.run(detail.run), journal, ..detail }
+    }
+
+    pub(crate) fn line(&self, line: Line) -> Line {
+        if self.is_nothing() {
+            return line;
+        }
+        let fields = line.fields.iter().map(|(name, value)| (self.text(name), self.text(value))).collect();
+        let (message, step) = (self.text(&line.message), line.step.as_deref().map(|step| self.name(step)));
+        Line { message, fields, step, ..line }
     }
 
     fn run_error(&self, error: RunError) -> RunError {

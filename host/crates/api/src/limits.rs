@@ -39,6 +39,8 @@ pub const VALUE_BYTES_MAX: usize = 512;
 pub const VALUES_MAX: usize = 20;
 /// Steps that a page shows; the rest is in the journal.
 pub const STEPS_SHOWN_MAX: usize = 500;
+/// Lines of a log that a page shows, the newest; the rest is in the API.
+pub const LINES_SHOWN_MAX: usize = 200;
 /// JSON text that a page shows, bytes; the rest is in the API.
 pub const SHOWN_JSON_BYTES_MAX: usize = 64 << 10;
 /// Rejected deliveries that are shown.

@@ -6,10 +6,11 @@
 mod rows;
 mod support;
 
-use rows::{attempt, done, entry};
+use rows::{attempt, done, entry, line};
 use serde_json::json;
 use stepwell_api::Redactions;
 use stepwell_core::journal::{CallKind, EntryState, StepError};
+use stepwell_core::log::{Level, Line};
 use stepwell_core::run::{ErrorKind, RunError, State};
 use stepwell_core::{Entry, Event, EventId, Json, Run, RunId};
 use stepwell_store::{Element, Page, RunFilter, Store};
@@ -48,6 +49,16 @@ fn journal() -> Vec<Entry> {
     ]
 }
 
+/// And a log.
+fn log() -> Vec<Line> {
+    let named = |name: &str| (name.to_owned(), format!("of {CODE}"));
+    let fields = [named("a"), named(CODE)].into();
+    let place = Some((format!("send {CODE}"), 1));
+    let place = place.as_ref().map(|(step, attempt)| (step.as_str(), *attempt));
+    let line = line(ms(1), Level::Warn, &format!("{{\"code\":{CODE}}} at ?t={TICKET}."), place);
+    vec![Line { fields, ..line }]
+}
+
 fn states() -> [State; 4] {
     let error = RunError {
         kind: ErrorKind::Workflow,
@@ -71,7 +82,7 @@ async fn every_state(bench: &mut Bench) -> Vec<(EventId, RunId)> {
     for state in states() {
         let (event, runs) = bench.event_with("clerk/email.created", ms(0), mail()).await;
         let run: Run = runs.into_iter().next().unwrap();
-        ids.push((event, bench.put(run, state, journal()).await));
+        ids.push((event, bench.put_with(run, state, journal(), log()).await));
     }
     ids
 }
@@ -86,7 +97,7 @@ fn places(ids: &[(EventId, RunId)]) -> Vec<String> {
     for (event, run) in ids {
         places.extend([format!("/events/{event}"), format!("/runs/{run}")]);
         places.extend(["", "/runs"].map(|of| format!("/api/v1/events/{event}{of}")));
-        places.extend(["", "/journal", "/requests"].map(|of| format!("/api/v1/runs/{run}{of}")));
+        places.extend(["", "/journal", "/requests", "/logs"].map(|of| format!("/api/v1/runs/{run}{of}")));
     }
     places
 }
@@ -110,6 +121,9 @@ async fn a_one_time_code_is_in_no_view_of_its_event_or_of_what_came_of_it() {
     let run = host.get(&format!("/api/v1/runs/{}", ids[0].1)).await.json();
     assert_eq!(run["output"], json!({ "code": "[redacted]", "link": "[redacted]&x=1" }));
     assert_eq!(run["steps"][0]["name"], "send [redacted]", "what else there is stays");
+    let log = host.get(&format!("/api/v1/runs/{}/logs", ids[0].1)).await.json();
+    assert_eq!(log["items"][0]["message"], "{\"code\":[redacted]} at ?t=[redacted].");
+    assert_eq!(log["items"][0]["fields"], json!({ "a": "of [redacted]", "[redacted]": "of [redacted]" }));
     let event = host.get(&format!("/api/v1/events/{}?reveal=true", ids[0].0)).await;
     assert!(event.text.contains(CODE), "who may see it and asks does");
 }
@@ -125,7 +139,7 @@ async fn what_is_given_out_about_a_person_has_no_code() {
     let filter = RunFilter { event: Some(id), ..RunFilter::default() };
     let (runs, _) = bench.store.runs(&filter, Page { limit: 1, after: None }).await.unwrap();
     let [state, ..] = states();
-    bench.put(runs.into_iter().next().unwrap(), state, journal()).await;
+    bench.put_with(runs.into_iter().next().unwrap(), state, journal(), log()).await;
     let host = bench.start_with(ScriptedExecutor::new(), |state| state.redactions = redactions()).await;
     let export = host.get("/api/v1/privacy/export?subject=user_2a").await;
     assert!(export.text.contains("[redacted]"), "{}", export.text);

@@ -10,6 +10,7 @@ mod frame;
 mod json;
 mod layout;
 mod login;
+mod logs;
 mod parts;
 mod plugins;
 mod requests;

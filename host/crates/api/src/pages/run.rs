@@ -3,13 +3,14 @@
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
+use stepwell_core::log::Line;
 use stepwell_core::run::{RunError, State as RunState, Status};
 use stepwell_core::{Json, Run, RunId, Timestamp};
 
 use super::frame::Frame;
 use super::parts::{self, Flash, ago, exact, status_chip};
 use super::steps::{self, Steps};
-use super::{json, words};
+use super::{json, logs, words};
 use crate::limits::STEPS_SHOWN_MAX;
 use crate::problem::Problem;
 use crate::query::{Id, Params};
@@ -21,6 +22,7 @@ use crate::view::StepView;
 struct View {
     shown: Shown,
     steps: Vec<StepView>,
+    lines: Vec<Line>,
     now: Timestamp,
     /// Whether whoever looks may act on it.
     may_act: bool,
@@ -38,7 +40,8 @@ pub(super) async fn page(
     let (detail, status) = read::run(&app, id).await?.ok_or_else(|| Problem::no_run(id))?;
     let now = app.now();
     let steps = detail.journal.iter().map(|entry| StepView::of(entry, status)).collect();
-    let view = View { shown: Shown { run: detail.run, status }, steps, now, may_act: frame.may_act() };
+    let lines = read::log(&app, &detail).await?;
+    let view = View { shown: Shown { run: detail.run, status }, steps, lines, now, may_act: frame.may_act() };
     let title = format!("{} · {}", view.shown.run.workflow, view.shown.status.as_str());
     Ok(frame.respond_in(
         "Runs",
@@ -68,6 +71,7 @@ fn content(view: &View) -> Markup {
                 p class="muted" { "The first " (STEPS_SHOWN_MAX) " steps. " a href={ "/api/v1/runs/" (run.id) "/journal" } { "The whole journal as JSON" } }
             }
         }
+        (logs::section(run, &view.lines))
         @if let RunState::Completed { output } = &run.state { (result(run.id, output)) }
     }
 }

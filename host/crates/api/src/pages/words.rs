@@ -57,6 +57,12 @@ pub(super) fn clock(at: Timestamp) -> String {
     text.get(..19).unwrap_or(&text).replace('T', " ")
 }
 
+/// The same with its milliseconds.
+pub(super) fn clock_ms(at: Timestamp) -> String {
+    let text = at.to_string();
+    text.get(..23).unwrap_or(&text).replace('T', " ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +91,6 @@ mod tests {
         let later = now.after(Duration::from_secs(90));
         assert_eq!((ago(now, later).as_str(), ago(later, now).as_str()), ("1 min ago", "now"));
         assert_eq!((ahead(later, now).as_str(), ahead(now, later).as_str()), ("in 1 min 30 s", "now"));
-        assert_eq!(clock(now), "2023-11-14 22:13:20");
+        assert_eq!((clock(now).as_str(), clock_ms(now).as_str()), ("2023-11-14 22:13:20", "2023-11-14 22:13:20.000"));
     }
 }

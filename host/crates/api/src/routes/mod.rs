@@ -30,6 +30,7 @@ pub(crate) fn api() -> Routes {
         .get("/api/v1/runs/{id}", READ, runs::one)
         .get("/api/v1/runs/{id}/journal", READ, runs::journal)
         .get("/api/v1/runs/{id}/requests", READ, runs::requests)
+        .get("/api/v1/runs/{id}/logs", READ, runs::logs)
         // Has the event's data as they are, unmasked.
         .get("/api/v1/runs/{id}/replay", OPERATE, runs::replay)
         .post("/api/v1/runs/{id}/cancel", OPERATE, runs::cancel)

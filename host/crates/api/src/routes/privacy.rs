@@ -67,7 +67,7 @@ pub(super) async fn erase(State(app): State<App>, params: Params, body: Bytes) -
     }
 }
 
-/// An event with what came of it, or a run whose event is gone. Runs have their steps.
+/// An event with what came of it, or a run whose event is gone. Runs have their steps and their logs.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(super) enum Exported {
@@ -202,10 +202,11 @@ impl Exporting<'_> {
         }
     }
 
-    /// A run with its steps; none if it has gone meanwhile.
+    /// A run with its steps and its log; none if it has gone meanwhile.
     async fn run(&mut self, run: &Run) -> Result<Option<RunView>, Problem> {
         let Some((detail, status)) = read::run(self.app, run.id).await? else { return Ok(None) };
-        self.bytes += usize::try_from(detail.run.journal_bytes).unwrap_or(usize::MAX);
-        Ok(Some(RunView::whole(&Shown { run: detail.run, status }, &detail.journal)))
+        let lines = read::log(self.app, &detail).await?;
+        self.bytes += usize::try_from(detail.run.journal_bytes + detail.run.logged.bytes).unwrap_or(usize::MAX);
+        Ok(Some(RunView::whole(&Shown { run: detail.run, status }, &detail.journal).with_log(lines)))
     }
 }

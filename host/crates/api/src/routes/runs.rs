@@ -4,6 +4,7 @@ use axum::Json as Body;
 use axum::extract::State;
 use http::StatusCode;
 use serde::Serialize;
+use stepwell_core::log::Level;
 use stepwell_core::run::{Status, Wish};
 use stepwell_core::{Entry, Json, Run, RunId};
 use stepwell_store::{Page, RunDetail};
@@ -13,7 +14,7 @@ use crate::problem::Problem;
 use crate::query::{Id, Params};
 use crate::read::{self, RunQuery, Shown};
 use crate::state::App;
-use crate::view::{self, EntryView, List, RunRequest, RunView, fitting, of_entry};
+use crate::view::{self, EntryView, List, LogView, RunRequest, RunView, fitting, of_entry};
 
 /// `GET runs`.
 pub(super) async fn list(State(app): State<App>, mut params: Params) -> Result<Body<List<RunView>>, Problem> {
@@ -68,6 +69,21 @@ pub(super) async fn requests(
     let last = skip.saturating_add(items.len()).saturating_sub(1);
     let next_cursor = left.next().map(|_| last.to_string());
     Ok(Body(List { items, next_cursor }))
+}
+
+/// `GET runs/{id}/logs`: what it has logged, in its order; of a level and those above it, where one is named.
+pub(super) async fn logs(
+    State(app): State<App>,
+    Id(id): Id<RunId>,
+    mut params: Params,
+) -> Result<Body<LogView>, Problem> {
+    let skip = params.parsed("cursor", str::parse::<usize>)?.map_or(0, |last| last.saturating_add(1));
+    let level = params.parsed("level", str::parse::<Level>)?.unwrap_or(Level::Trace);
+    let limit = params.limit()?;
+    params.done()?;
+    let (detail, _) = detail(&app, id).await?;
+    let lines = read::log(&app, &detail).await?;
+    Ok(Body(LogView::of(&detail.run, lines, (level, skip, limit))))
 }
 
 /// All that a replay of a run needs, to the letter: nothing is masked.

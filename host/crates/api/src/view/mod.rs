@@ -2,6 +2,7 @@
 
 mod access;
 mod event;
+mod log;
 mod plugin;
 mod request;
 mod run;
@@ -17,6 +18,7 @@ use crate::query::cursor_text;
 
 pub(crate) use access::{RecordJson, TokenJson};
 pub(crate) use event::EventView;
+pub(crate) use log::{LineView, LogView};
 pub(crate) use plugin::{Loaded, NeededJson, PluginJson, PluginsJson, RejectionsJson, merged, needed};
 pub(crate) use request::{RequestView, RunRequest};
 pub(crate) use run::{RunView, runs};

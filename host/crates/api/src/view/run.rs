@@ -1,11 +1,12 @@
 //! A run as the API shows it.
 
 use serde::Serialize;
+use stepwell_core::log::Line;
 use stepwell_core::run::{RunError, State, Status};
 use stepwell_core::{Digest, Entry, EventId, Json, PluginName, RunId, WorkflowId};
 use stepwell_store::Cursor;
 
-use super::{At, List, StepView, size};
+use super::{At, LineView, List, StepView, size};
 use crate::limits::LISTED_OUTPUT_BYTES_MAX;
 use crate::read::Shown;
 
@@ -39,6 +40,9 @@ pub(crate) struct RunView {
     tries: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<Vec<StepView>>,
+    /// Where all is given out that is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<Vec<LineView>>,
 }
 
 impl RunView {
@@ -46,6 +50,11 @@ impl RunView {
     pub(crate) fn whole(shown: &Shown, journal: &[Entry]) -> Self {
         let steps = journal.iter().map(|entry| StepView::of(entry, shown.status));
         Self { steps: Some(steps.collect()), ..Self::of(shown) }
+    }
+
+    /// With what it has logged.
+    pub(crate) fn with_log(self, lines: Vec<Line>) -> Self {
+        Self { log: Some(lines.into_iter().map(LineView::of).collect()), ..self }
     }
 
     fn of(shown: &Shown) -> Self {
@@ -70,6 +79,7 @@ impl RunView {
             paused_reason: None,
             tries: run.tries,
             steps: None,
+            log: None,
         };
         view.fill(&run.state);
         view

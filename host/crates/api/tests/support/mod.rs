@@ -14,6 +14,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::{Value, json};
 use stepwell_access::{Audit, Scope, Tokens};
 use stepwell_api::*;
+use stepwell_core::log::Line;
 use stepwell_core::registry::Plugin;
 use stepwell_core::run::{RunError, State};
 use stepwell_core::{Digest, Entry, Event, EventId, Json, Manifest, Run, RunId, Timestamp};
@@ -269,7 +270,12 @@ impl Bench {
     }
 
     /// Brings a run into this state with this journal.
-    pub async fn put(&mut self, mut run: Run, state: State, entries: Vec<Entry>) -> RunId {
+    pub async fn put(&mut self, run: Run, state: State, entries: Vec<Entry>) -> RunId {
+        self.put_with(run, state, entries, Vec::new()).await
+    }
+
+    /// The same, with what it has logged.
+    pub async fn put_with(&mut self, mut run: Run, state: State, entries: Vec<Entry>, mut lines: Vec<Line>) -> RunId {
         let lease = self.lease.unwrap();
         self.store.claim(lease, &run.workflow, ms(100 * DAY), 200).await.unwrap();
         let id = run.id;
@@ -282,8 +288,9 @@ impl Bench {
         run.component = Some(run.fallback);
         run.entries = u32::try_from(entries.len()).unwrap();
         run.state = state;
+        lines.retain(|line| run.logged.count(line));
         let seen_control = run.control.clone();
-        let change = Change { epoch: lease.epoch, seen, run, seen_control, entries, lines: Vec::new(), release: true };
+        let change = Change { epoch: lease.epoch, seen, run, seen_control, entries, lines, release: true };
         let receipt = self.store.submit(Element::Change(Box::new(change))).await.unwrap();
         assert!(matches!(receipt.verdict, stepwell_store::Verdict::Changed { .. }), "{receipt:?}");
         id

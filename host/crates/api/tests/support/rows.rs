@@ -6,6 +6,7 @@
 use serde_json::json;
 use std::collections::BTreeMap;
 use stepwell_core::journal::{Attempt, Call, CallKind, EntryState, OptionsHash, StepError, WokenBy};
+use stepwell_core::log::{Level, Line};
 use stepwell_core::run::{Control, State, Wish};
 
 use stepwell_core::{Entry, Json, Run, RunId, Timestamp};
@@ -39,6 +40,30 @@ pub fn done(index: u32, name: &str, start: Timestamp, took: i64, output: Json) -
     let at = after(start, took);
     let attempts = vec![attempt(1, start, Some(at), None)];
     entry(index, CallKind::Run, name, EntryState::Done { attempts, output, at })
+}
+
+pub fn line(at: Timestamp, level: Level, message: &str, place: Option<(&str, u32)>) -> Line {
+    let (step, attempt) = place.map(|(step, attempt)| (step.to_owned(), attempt)).unzip();
+    Line { at, level, message: message.to_owned(), fields: BTreeMap::new(), step, attempt }
+}
+
+/// What a check-in says.
+fn said(start: Timestamp, woken: Timestamp) -> Vec<Line> {
+    let send = |number| Some(("send-check-in", number));
+    let with = |line: Line, fields: &[(&str, &str)]| {
+        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Line { fields, ..line }
+    };
+    vec![
+        with(line(after(start, 2), Level::Info, "looking at", Some(("look-up-user", 1))), &[("user", "user_2a")]),
+        line(after(start, 231), Level::Debug, "not signed in yet:\n  asks again in a week", None),
+        with(
+            line(after(woken, 640), Level::Warn, "the provider is not well", send(1)),
+            &[("status", "503"), ("retry", "in 1 s")],
+        ),
+        line(after(woken, 641), Level::Error, "thread 'main' <panicked> & said so", send(1)),
+        line(after(woken, 2_090), Level::Info, "sent", send(2)),
+    ]
 }
 
 pub fn provider_error() -> StepError {
@@ -100,7 +125,8 @@ async fn completed_and_slept(bench: &mut Bench, ids: &mut BTreeMap<&'static str,
         ),
     ];
     let state = State::Completed { output: json_of(json!({ "asked": true })) };
-    ids.insert("slept", bench.put(of(&runs, "drip-check-in").clone(), state, entries).await);
+    let run = of(&runs, "drip-check-in").clone();
+    ids.insert("slept", bench.put_with(run, state, entries, said(start, until)).await);
 }
 
 async fn failed_and_cancelled(bench: &mut Bench, ids: &mut BTreeMap<&'static str, RunId>) {

@@ -46,9 +46,15 @@ pub(crate) async fn run(flags: Serve) -> Result<()> {
     Service::start(plan).await?.run().await
 }
 
-/// Log lines go to standard error. `STEPWELL_LOG` filters them, such as `stepwell=debug,guest=info`.
+/// Log lines go to standard error. `STEPWELL_LOG` filters them, such as `stepwell=debug,guest=info`. What workflows say is
+/// not among them unless their target, `guest`, is asked for by name: it is kept with their runs, and what may be about a
+/// person would stay here beyond an erasure.
 pub(crate) fn start_log(log: Log) {
-    let filter = EnvFilter::try_from_env("STEPWELL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    const WITHOUT_GUESTS: &str = "guest=off";
+    let asked = std::env::var("STEPWELL_LOG").ok().filter(|asked| !asked.trim().is_empty());
+    // Of two that are about the same target the later one holds.
+    let filter = asked.and_then(|asked| EnvFilter::try_new(format!("{WITHOUT_GUESTS},{asked}")).ok());
+    let filter = filter.unwrap_or_else(|| EnvFilter::new(format!("info,{WITHOUT_GUESTS}")));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let builder = builder.with_ansi(coloured());
     match log {

@@ -1,5 +1,5 @@
 //! One person everywhere that a host keeps something: in events, step results, addresses that were requested, errors,
-//! as the name of the subject itself. Once erased, in no answer and in no file, nor in a backup from before.
+//! what workflows say, as the name of the subject itself. Once erased, in no answer and in no file, nor in a backup from before.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,7 @@ const MARKER: &str = "grace-hopper-marker";
 /// In an event about nobody: what is not encrypted is found.
 const CONTROL: &str = "about-nobody-marker";
 /// Of all that is kept about the person: where what is looked for must have been before.
-const PLACES: [&str; 5] = ["data", "requests", "journal", "run", "events"];
+const PLACES: [&str; 6] = ["data", "requests", "journal", "run", "events", "logs"];
 
 struct World {
     host: Host,
@@ -39,7 +39,7 @@ impl World {
             "[grants.fetches]\nhosts = [\"http://{at}\"]\nallow_private = true\nvars = {{ BASE_URL = \"http://{at}\" }}"
         ));
         let mut host = Host::new(config)?;
-        for name in ["fetches", "slow_step", "sleeper"] {
+        for name in ["fetches", "slow_step", "sleeper", "says"] {
             host.home.put_plugin(name, &guest(name)?)?;
         }
         host.start().await?;
@@ -64,6 +64,7 @@ impl World {
         // What it is not: its error says what came instead.
         send(api, "test/slow-step", json!({ "ms": MARKER, "told": told }), Some(subject())).await?;
         send(api, "test/sleeper", json!({ "ms": 86_400_000, "told": told }), Some(subject())).await?;
+        send(api, "test/says", json!({ "text": MARKER, "panics": true }), Some(subject())).await?;
         send(api, "test/sleeper", json!({ "ms": 86_400_000, "told": CONTROL }), None).await?;
         let delivery = Delivery::clerk("user.created", "msg_1", MARKER)?.send(self.host.intake()?).await?;
         ensure!(delivery.status == 202);
@@ -89,7 +90,7 @@ impl World {
             asked.push(("events", format!("/events/{event}?reveal=true")));
         }
         for run in api.runs("").await? {
-            for part in ["journal", "requests", "replay"] {
+            for part in ["journal", "requests", "replay", "logs"] {
                 asked.push((part, format!("/api/v1/runs/{}/{part}", run.id)));
             }
             asked.push(("run", format!("/api/v1/runs/{}", run.id)));
@@ -144,7 +145,7 @@ async fn a_person_that_is_everywhere_is_nowhere_once_erased() -> Result<()> {
     }
 
     let erased = world.command(&["privacy", "erase", "--subject", &subject(), "--yes"]).await?;
-    ensure!(erased.contains("erased: 4 events, 3 runs"), "{erased}");
+    ensure!(erased.contains("erased: 5 events, 4 runs"), "{erased}");
     let found = world.in_answers().await?;
     ensure!(found.is_empty(), "still in {found:?}");
     for verb in [["events", "list"], ["runs", "list"], ["audit", "list"], ["plugins", "list"]] {
@@ -172,5 +173,28 @@ async fn a_person_that_is_everywhere_is_nowhere_once_erased() -> Result<()> {
     let found = on_disk(&home, MARKER);
     ensure!(found.is_empty(), "on disk after the restore: {found:?}");
     ensure!(!on_disk(&home, CONTROL).is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_workflow_says_is_in_the_hosts_log_only_where_it_is_asked_for_by_name() -> Result<()> {
+    for (filter, is_there) in [(None, false), (Some("trace"), false), (Some("info,guest=info"), true)] {
+        let mut host = Host::new(Config::new())?;
+        host.home.put_plugin("says", &guest("says")?)?;
+        host.filter = filter;
+        host.start().await?;
+        let api = host.api()?;
+        send(api, "test/says", json!({ "text": CONTROL }), None).await?;
+        until("the run to end", CONDITION_MAX, async || {
+            let runs = api.runs("").await?;
+            let is_over = runs.first().is_some_and(stepwell_harness::Run::has_ended);
+            Ok(if is_over { Seen::This(()) } else { Seen::NotYet("it has not".to_owned()) })
+        })
+        .await?;
+        host.stop().await?;
+        let log = fs::read(host.home.path().join("host.log"))?;
+        ensure!(!traces_in(&log, "the run has ended").is_empty(), "{filter:?}: the log is not the host's");
+        ensure!(traces_in(&log, CONTROL).is_empty() != is_there, "{filter:?}: {}", String::from_utf8_lossy(&log));
+    }
     Ok(())
 }

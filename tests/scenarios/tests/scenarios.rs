@@ -73,6 +73,7 @@ scenarios! {
     code_that_would_diverge_does_not_meet_old_runs
     of_two_plugins_that_declare_one_workflow_the_one_in_service_stays
     two_hosts_cannot_share_a_data_directory
+    what_a_workflow_says_is_kept_with_its_run
     what_nobody_trusted_signed_stays_out_and_what_is_in_service_stays_in
     what_was_kept_long_enough_goes_and_a_sleeper_stays
 }

@@ -50,11 +50,11 @@ pub(crate) async fn run(flags: Serve) -> Result<()> {
 /// not among them unless their target, `guest`, is asked for by name: it is kept with their runs, and what may be about a
 /// person would stay here beyond an erasure.
 pub(crate) fn start_log(log: Log) {
-    const WITHOUT_GUESTS: &str = "guest=off";
+    let without_guests = "guest=off";
     let asked = std::env::var("STEPWELL_LOG").ok().filter(|asked| !asked.trim().is_empty());
     // Of two that are about the same target the later one holds.
-    let filter = asked.and_then(|asked| EnvFilter::try_new(format!("{WITHOUT_GUESTS},{asked}")).ok());
-    let filter = filter.unwrap_or_else(|| EnvFilter::new(format!("info,{WITHOUT_GUESTS}")));
+    let filter = asked.and_then(|asked| EnvFilter::try_new(format!("{without_guests},{asked}")).ok());
+    let filter = filter.unwrap_or_else(|| EnvFilter::new(format!("info,{without_guests}")));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let builder = builder.with_ansi(coloured());
     match log {

@@ -230,8 +230,8 @@ impl Session {
         if is_left { self.submit(Vec::new(), false).await } else { Ok(()) }
     }
 
-    /// Hands a write to the store, and with it what was logged. The run's row is as it is now: nothing has come since the entries were made but
-    /// what verdicts said.
+    /// Hands a write to the store, and with it what was logged. The run's row is as it is now: nothing has come since
+    /// the entries were made but what verdicts said.
     fn start(&self, entries: Vec<Entry>, release: bool) {
         let entries = self.behind.take(entries);
         let change = {

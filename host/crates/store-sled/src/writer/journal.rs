@@ -38,7 +38,7 @@ struct Page {
     is_stored: bool,
 }
 
-/// A row of the journal, ready to be put.
+/// A row of a run's journal or log, ready to be put.
 #[derive(Debug)]
 pub(super) struct EntryPut {
     pub(super) put: Put,

@@ -21,19 +21,16 @@ use crate::table::Table;
 const TITLE: &str = "Runs of three steps: an event by POST /api/v1/events, until the API shows its run completed";
 const BELOW: &str = "\
 runs/s: by GET /api/v1/stats, which counts what is durable, every 2 ms; as many events are sent as runs end.
-p50, p99: of a sample (every run at 1 in flight, every 50th otherwise) whose run was asked for until it was shown
-completed, every 0.3 ms at 1 in flight and every millisecond otherwise: up to that much of it is the asking's.
-host CPU: of the host's process alone, all of these requests included, which at 1 in flight are most of it.
+p50, p99: of a sample (every run at 1 in flight, every 50th otherwise), from the event's request to the answer of
+GET /api/v1/runs/{id}?wait=10s, which comes when the run's end is on disk.
+host CPU: of the host's process alone, all of these requests included.
 syncs: fdatasync and fsync. written: what the kernel counts for the process. disk: what the data directory has grown by.";
 
 /// Connections that send events: the API takes 256 from one peer, and others are needed to look.
 const SENDERS_MAX: usize = 200;
 const WARM_UP: Duration = Duration::from_secs(1);
-/// Between two looks at the statistics, and at a sampled run.
+/// Between two looks at the statistics.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
-const SAMPLE_EVERY: Duration = Duration::from_millis(1);
-/// The same at 1 in flight, where a timer would be too coarse: the sender spins, the host does not.
-const SPIN: Duration = Duration::from_micros(300);
 /// Of so many runs one is sampled.
 const SAMPLE_OF: usize = 50;
 /// What a run may take at the very most.
@@ -178,15 +175,15 @@ async fn send(window: Arc<Window>) -> Result<Latency> {
         if number.is_multiple_of(window.sample_of) {
             let sent = Api::sent(&answer)?;
             let run = sent.runs.first().context("the event started no run: is three-steps in service?")?;
-            follow(&mut connection, run, window.sample_of > 1).await?;
+            follow(&mut connection, run).await?;
             latency.add(from.elapsed());
         }
     }
 }
 
-/// Asks for a run until it is shown completed.
-async fn follow(connection: &mut Connection, run: &str, pauses: bool) -> Result<()> {
-    let request = Request::get(format!("/api/v1/runs/{run}"));
+/// Waits for a run's end.
+async fn follow(connection: &mut Connection, run: &str) -> Result<()> {
+    let request = Request::get(format!("/api/v1/runs/{run}?wait=10s"));
     let end = Instant::now() + RUN_MAX;
     while Instant::now() < end {
         let answer = connection.send(&request).await?;
@@ -194,16 +191,8 @@ async fn follow(connection: &mut Connection, run: &str, pauses: bool) -> Result<
         match shown.get("status").and_then(serde_json::Value::as_str) {
             Some("completed") => return Ok(()),
             Some("failed" | "cancelled") | None => bail!("run {run}: {}", answer.text()),
-            Some(_) if pauses => pause(SAMPLE_EVERY).await,
-            Some(_) => spin().await,
+            Some(_) => {}
         }
     }
     bail!("run {run} has not ended within {RUN_MAX:?}")
-}
-
-async fn spin() {
-    let from = Instant::now();
-    while from.elapsed() < SPIN {
-        tokio::task::yield_now().await;
-    }
 }

@@ -12,7 +12,7 @@ use stepwell_store::Store;
 use tokio::sync::Semaphore;
 
 use crate::door::Auth;
-use crate::limits::INGESTS_AT_ONCE;
+use crate::limits::{INGESTS_AT_ONCE, WAITING_MAX};
 use crate::pages::{Layout, NavEntry};
 use crate::ports::{Backups, PluginDirectory, RejectionLog, Samples, Secrets};
 use crate::redact::Redactions;
@@ -60,6 +60,8 @@ pub(crate) struct Inner {
     pub(crate) layout: Layout,
     /// Places for events that come in here.
     pub(crate) ingests: Semaphore,
+    /// Places for requests that wait for a run's end.
+    pub(crate) waiting: Semaphore,
     /// The place for the one backup that is under way, until its last byte has left.
     pub(crate) backup: Arc<Semaphore>,
     /// The place for the one component that is on its way in.
@@ -74,9 +76,10 @@ impl App {
     pub(crate) fn new(state: ApiState, table: Table) -> Self {
         let layout = state.layout();
         let ingests = Semaphore::new(INGESTS_AT_ONCE);
+        let waiting = Semaphore::new(WAITING_MAX);
         let backup = Arc::new(Semaphore::new(1));
         let upload = Semaphore::new(1);
-        Self(Arc::new(Inner { state, layout, ingests, backup, upload, table, requests: AtomicU64::new(0) }))
+        Self(Arc::new(Inner { state, layout, ingests, waiting, backup, upload, table, requests: AtomicU64::new(0) }))
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -14,6 +14,7 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, broadcast};
 
 use crate::limits::INGESTS_IN_FLIGHT_MAX;
 use crate::shared::Shared;
+use crate::watched::Watch;
 use crate::{Clock, shared::Phase};
 
 /// What the rest of the host may ask of the engine.
@@ -285,6 +286,11 @@ impl Handle {
     /// Hints of changed runs from now on. A slow reader misses some.
     pub fn changes(&self) -> broadcast::Receiver<Changed> {
         self.shared.changes.subscribe()
+    }
+
+    /// One run's changes from now on, none of them missed.
+    pub fn watch(&self, run: RunId) -> Watch {
+        Watch::new(Arc::clone(&self.shared), run)
     }
 
     /// Submits, wakes the scheduler, and waits for durability, in a task of its own: a caller that goes

@@ -18,6 +18,7 @@ mod scheduler;
 mod session;
 mod shared;
 mod slots;
+mod watched;
 
 pub use clock::{Chance, Clock};
 pub use engine::{Engine, Settings};
@@ -26,3 +27,4 @@ pub use executor::{Activation, Calls, Executor, Exit};
 pub use handle::{Changed, ControlError, Draft, Handle, IngestError, RegisterError, Unavailable};
 pub use shared::Ports;
 pub use stepwell_store::{Ingested, Keep, NoWitness, Retention, Suspect, Witness};
+pub use watched::Watch;

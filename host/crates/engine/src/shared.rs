@@ -12,6 +12,7 @@ use crate::active::Active;
 use crate::erasing::{EraseOn, ToErase};
 use crate::handle::Changed;
 use crate::limits::STORE_SILENT_MAX;
+use crate::watched::Watched;
 use crate::{Chance, Clock, Executor};
 
 /// Whether the host takes events in.
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) ingests: Arc<Semaphore>,
     pub(crate) scheduler_wake: Notify,
     pub(crate) changes: broadcast::Sender<Changed>,
+    pub(crate) watched: Watched,
     pub(crate) to_erase: ToErase,
 }
 
@@ -79,6 +81,7 @@ impl Shared {
             ingests: Arc::new(Semaphore::new(crate::limits::INGESTS_IN_FLIGHT_MAX)),
             scheduler_wake: Notify::new(),
             changes: broadcast::Sender::new(crate::limits::CHANGES_KEPT),
+            watched: Watched::default(),
             to_erase: ToErase::new(erase),
         }
     }
@@ -134,6 +137,7 @@ impl Shared {
     pub(crate) fn changed(&self, run: RunId) {
         // Nobody listening is fine.
         let _ = self.changes.send(Changed { run });
+        self.watched.changed(run);
     }
 
     /// A suspect has got so far that others need not wait for it any more.

@@ -1,15 +1,18 @@
 //! `runs`: listed, shown, steered.
 
+use std::time::Duration;
+
 use axum::Json as Body;
 use axum::extract::State;
 use http::StatusCode;
 use serde::Serialize;
 use stepwell_core::log::Level;
 use stepwell_core::run::{Status, Wish};
-use stepwell_core::{Entry, Json, Run, RunId};
+use stepwell_core::{Entry, Json, Run, RunId, duration};
 use stepwell_store::{Page, RunDetail};
 
 use crate::door::Caller;
+use crate::limits::WAIT_MAX;
 use crate::problem::Problem;
 use crate::query::{Id, Params};
 use crate::read::{self, RunQuery, Shown};
@@ -28,11 +31,25 @@ async fn detail(app: &App, id: RunId) -> Result<(RunDetail, Status), Problem> {
     read::run(app, id).await?.ok_or_else(|| Problem::no_run(id))
 }
 
-/// `GET runs/{id}`.
-pub(super) async fn one(State(app): State<App>, Id(id): Id<RunId>, params: Params) -> Result<Body<RunView>, Problem> {
+/// `GET runs/{id}`: as it is, or, with `wait`, as soon as it has ended, but no later than after that long.
+pub(super) async fn one(
+    State(app): State<App>,
+    Id(id): Id<RunId>,
+    mut params: Params,
+) -> Result<Body<RunView>, Problem> {
+    let wait = params.parsed("wait", waiting_time)?;
     params.done()?;
-    let (detail, status) = detail(&app, id).await?;
+    let (detail, status) = match wait {
+        Some(longest) => read::ended(&app, id, longest).await?.ok_or_else(|| Problem::no_run(id))?,
+        None => detail(&app, id).await?,
+    };
     Ok(Body(RunView::whole(&Shown { run: detail.run, status }, &detail.journal)))
+}
+
+fn waiting_time(text: &str) -> Result<Duration, String> {
+    let longest = duration::parse(text).map_err(|error| error.to_string())?;
+    let most = duration::format(WAIT_MAX);
+    if longest <= WAIT_MAX { Ok(longest) } else { Err(format!("must be {most} at most (WAIT_MAX): ask again then")) }
 }
 
 /// `GET runs/{id}/journal`: its entries in their order; the cursor is the index of the last one.

@@ -10,7 +10,7 @@ use crate::disk::Raw;
 use crate::report::Report;
 
 /// Tells of the machine, its disk and its other load.
-pub(crate) fn tell(report: &mut Report, home: &Home, raw: &Raw) -> Result<()> {
+pub(crate) fn tell(report: &mut Report, (home, is_dist): (&Home, bool), raw: &Raw) -> Result<()> {
     let processors = std::thread::available_parallelism()?;
     report.fact("processor", format!("{processors} x {}", processor()));
     report.fact("kernel", read("/proc/sys/kernel/osrelease"));
@@ -27,7 +27,8 @@ pub(crate) fn tell(report: &mut Report, home: &Home, raw: &Raw) -> Result<()> {
             raw.per_second
         ),
     );
-    report.fact("host", version()?);
+    let profile = if is_dist { "dist" } else { "release" };
+    report.fact("host", format!("{}, profile {profile}", version()?));
     Ok(())
 }
 

@@ -60,6 +60,10 @@ struct Arguments {
     /// memory, asleep and steps, which alone are measured then, unless others are named
     #[arg(long, value_enum, value_name = "WHOM")]
     beside: Option<Rival>,
+    /// Measure the binary as it is shipped (cargo's profile `dist`), and not the one of `cargo run --release`. The
+    /// first time compiles wasmtime once more
+    #[arg(long)]
+    dist: bool,
     /// Write everything to this file as JSON, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -120,7 +124,7 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     let mut report = Report::default();
     let home = Home::new()?;
     let raw = disk::measure(home.path())?;
-    machine::tell(&mut report, &home, &raw)?;
+    machine::tell(&mut report, (&home, arguments.dist), &raw)?;
     arguments.beside.map_or(Ok(()), |rival| rival.tell(&mut report))?;
     for workload in Workload::value_variants().iter().filter(|workload| arguments.wants(**workload)) {
         let what = || format!("workload {workload:?}");

@@ -20,6 +20,10 @@ pub(crate) fn run(shell: &Shell, arguments: &[OsString]) -> Result<()> {
     shell.run(&mut shell.cargo("", "build --release --locked -p stepwell-bench"))?;
     let mut bench = shell.program("", shell.target().join("release/stepwell-bench"));
     guests::environment(shell, &mut bench);
+    if arguments.iter().any(|argument| argument == "--dist") {
+        shell.run(&mut shell.cargo("", "build --profile dist --locked -p stepwell"))?;
+        bench.env("STEPWELL_BIN", shell.target().join("dist/stepwell"));
+    }
     if beside::is_asked_for(arguments) {
         beside::restate(shell, &mut bench)?;
     }

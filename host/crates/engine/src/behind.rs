@@ -1,6 +1,6 @@
-//! Writes that the guest does not wait for. A step's result goes to the store while the guest runs on, one
-//! write at a time; what finishes meanwhile gathers and goes with the next one. Whatever has to wait for the
-//! store (a request, a sleep, the end) takes what has gathered with it and waits for all of it.
+//! Writes that the guest does not wait for. Steps' results gather while the guest runs on, for a moment, and go to the
+//! store in one write; that of a step that has asked anybody for anything goes at once, one write at a time. Whatever
+//! has to wait for the store (a request, a sleep, the end) takes what has gathered with it and waits for all of it.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -31,7 +31,7 @@ struct Outstanding {
 #[derive(Default)]
 struct Inner {
     outstanding: Option<Outstanding>,
-    /// Entries that were finished while a write was outstanding.
+    /// Entries that were finished and are in no write yet.
     gathered: BTreeMap<u32, Entry>,
 }
 

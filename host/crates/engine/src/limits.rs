@@ -16,8 +16,11 @@ pub const CLAIM_PAGE: usize = 64;
 pub const CHANGES_KEPT: usize = 1024;
 /// How long a stop waits for runs that are being executed; what is left is run again at the next start.
 pub const DRAIN_MAX: Duration = Duration::from_secs(20);
-/// How long a step's result waits for company, while the one before it is on its way to the store.
+/// How long a step's result waits for company before it is on its way to the store: longer than most runs take to
+/// their end, which then goes with it in one write, and less than it then lies for a frame of the log (5 ms).
 pub const GATHERING_MAX: Duration = Duration::from_millis(2);
+/// After how long an activation is looked at for a timeout though nothing has said so: longer than most take.
+pub const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// How long the store may take for an answer before it counts as failed: four times what a sender waits for its
 /// own (15 s), and more than a disk takes that comes back.
 pub const STORE_SILENT_MAX: Duration = Duration::from_secs(60);

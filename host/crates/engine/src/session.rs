@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use stepwell_core::execution::{Attempted, Write};
+use stepwell_core::execution::Attempted;
 use stepwell_core::journal::StepError;
 use stepwell_core::request::Request;
 use stepwell_core::run::{Control, Wish};
@@ -39,6 +39,8 @@ struct Inner {
     /// The control on the row as of the last verdict.
     seen_control: Option<Control>,
     open: Option<Attempted>,
+    /// Whether the attempt that was opened last has been let out to anybody.
+    has_asked: bool,
     lines: Lines,
     /// What everything seen so far is durable with.
     last: Sequence,
@@ -66,7 +68,15 @@ impl Session {
         let seen_control = claimed.run.control.clone();
         let lines = Lines::behind(claimed.run.logged);
         let execution = Execution::new(claimed.run, claimed.journal);
-        let inner = Inner { execution, seen_control, open: None, lines, last: Sequence::default(), over: Over::No };
+        let inner = Inner {
+            execution,
+            seen_control,
+            open: None,
+            has_asked: false,
+            lines,
+            last: Sequence::default(),
+            over: Over::No,
+        };
         let deadline = Deadline::new(Arc::clone(&shared.clock));
         Self { shared, lease, turn: Semaphore::new(1), inner: Mutex::new(inner), behind: Behind::default(), deadline }
     }
@@ -91,15 +101,29 @@ impl Session {
     }
 
     async fn see_to_writes(&self) {
+        // The first time without being told: most runs end before that, and nobody has to wake this.
         loop {
-            self.behind.left_alone.notified().await;
+            self.shared.clock.pause(GATHERING_MAX).await;
             self.behind.drive().await;
-            if self.behind.has_gathered() {
-                self.shared.clock.pause(GATHERING_MAX).await;
-                // Where it ends here, the guest's next call is told.
-                let _ = self.flush().await;
+            // Where it ends here, the guest's next call is told.
+            if !self.write_gathered().await.unwrap_or(false) {
+                self.behind.left_alone.notified().await;
             }
         }
+    }
+
+    /// Has what has gathered kept without waiting for it. Answers whether there was anything.
+    async fn write_gathered(&self) -> Result<bool, Stopped> {
+        let _turn = self.turn.acquire().await.map_err(|_| Stopped)?;
+        if let Some(answered) = self.behind.look()
+            && self.take(answered)?
+        {
+            self.cancel().await?;
+        }
+        if !self.behind.has_gathered() || self.inner().over != Over::No {
+            return Ok(false);
+        }
+        self.write_behind(Vec::new()).await.map(|()| true)
     }
 
     /// The activation is over. Waits for a call that is still under way, and writes what has gathered or was logged.
@@ -148,16 +172,19 @@ impl Session {
             self.cancel().await?;
         }
         let goes_on = matches!(command, Command::Finish { .. });
-        let transition = {
+        let (transition, has_asked) = {
             let mut inner = self.inner();
             if inner.over != Over::No {
                 return Err(Stopped);
             }
             let now = self.shared.clock.now();
-            inner.execution.apply(command, now)
+            (inner.execution.apply(command, now), inner.has_asked)
         };
         match transition.write {
-            Some(write) if goes_on && !write.release && !self.is_suspect() => self.write_behind(write).await?,
+            Some(write) if goes_on && !write.release && !self.is_suspect() => {
+                // What came of a request goes to the store at once. What can be had again waits for company.
+                if has_asked { self.write_behind(write.entries).await? } else { self.behind.gather(write.entries) }
+            }
             Some(write) => self.submit(write.entries, write.release).await?,
             None => {}
         }
@@ -172,19 +199,19 @@ impl Session {
         self.shared.active.suspicion(run).is_some()
     }
 
-    /// Has a write kept without waiting for it.
-    async fn write_behind(&self, write: Write) -> Result<(), Stopped> {
+    /// Has these entries kept, with all that has gathered, without waiting for it.
+    async fn write_behind(&self, entries: Vec<Entry>) -> Result<(), Stopped> {
         if self.behind.is_outstanding() {
-            self.behind.gather(write.entries);
+            self.behind.gather(entries);
             return Ok(());
         }
-        self.start(write.entries, false);
+        self.start(entries, false);
         let Some(answered) = self.behind.look() else {
             self.behind.left_alone.notify_one();
             return Ok(());
         };
         let cancel = self.take(answered)?;
-        if cancel { self.cancel().await } else { Ok(()) }
+        if cancel { Box::pin(self.cancel()).await } else { Ok(()) }
     }
 
     /// Submits these entries with all that has gathered, and waits for the verdict on everything.
@@ -283,7 +310,10 @@ impl Session {
     }
 
     fn open(&self, attempted: &Attempted) {
-        self.inner().open = Some(attempted.clone());
+        let mut inner = self.inner();
+        inner.open = Some(attempted.clone());
+        inner.has_asked = false;
+        drop(inner);
         self.deadline.start(attempted.timeout);
     }
 
@@ -353,6 +383,7 @@ impl Calls for Session {
         let Answer::Send { key } = self.perform(Command::Send { token }).await? else {
             return Err(Stopped);
         };
+        self.inner().has_asked = true;
         // What the request may have seen: results that the guest did not wait for are among it.
         self.flush().await?;
         self.durable().await?;

@@ -43,12 +43,14 @@ async fn until(reached: impl Fn() -> bool) {
 
 #[tokio::test]
 async fn a_guest_runs_on_while_its_result_goes_to_the_store_and_what_finishes_meanwhile_goes_together() {
-    let done = Arc::new(AtomicUsize::new(0));
-    let theirs = Arc::clone(&done);
+    let (done, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let theirs = (Arc::clone(&done), Arc::clone(&go));
     let executor = ScriptedExecutor::new().on("a", move |_, calls| {
-        let done = Arc::clone(&theirs);
+        let (done, go) = theirs.clone();
         async move {
-            for name in ["one", "two", "three"] {
+            pure(&*calls, "one", &done).await?;
+            go.notified().await;
+            for name in ["two", "three"] {
                 pure(&*calls, name, &done).await?;
             }
             Ok(Ok(json("3")))
@@ -57,6 +59,12 @@ async fn a_guest_runs_on_while_its_result_goes_to_the_store_and_what_finishes_me
     let (bench, store) = stalled(executor).await;
     let before = store.submits();
     let run = bench.send("e").await[0];
+    until(|| {
+        bench.clock.advance(GATHERING_MAX);
+        store.submits() - before == 2
+    })
+    .await;
+    go.notify_one();
     until(|| done.load(Ordering::SeqCst) == 3).await;
     assert_eq!(store.submits() - before, 2, "the event, and the first result");
     assert!(bench.run(run).await.journal.is_empty(), "the store has not answered yet");
@@ -64,6 +72,31 @@ async fn a_guest_runs_on_while_its_result_goes_to_the_store_and_what_finishes_me
     assert_eq!(bench.output(run).await, "3");
     assert_eq!(store.submits() - before, 3, "the others went with the end");
     assert_eq!(bench.run(run).await.journal.len(), 3);
+}
+
+#[tokio::test]
+async fn results_that_can_be_had_again_go_with_the_end_and_what_came_of_a_request_goes_at_once() {
+    for (asks, writes) in [(false, 1), (true, 3)] {
+        let store = Arc::new(FaultStore::over(MemoryStore::new()));
+        let executor = ScriptedExecutor::new().on("a", move |_, calls| async move {
+            let Slot::Execute(attempt) = calls.step("one".into(), String::new()).await? else { panic!("stored") };
+            if asks {
+                calls.permit(attempt.token).await?;
+            }
+            calls.finish(attempt.token, Ok(json("1"))).await?.unwrap();
+            pure(&*calls, "two", &AtomicUsize::new(0)).await?;
+            pure(&*calls, "three", &AtomicUsize::new(0)).await?;
+            Ok(Ok(json("3")))
+        });
+        let bench = Bench::on(Arc::<FaultStore<MemoryStore>>::clone(&store), executor).await;
+        bench.register(plugin("p", &[("a", &["e"])])).await;
+        let before = store.submits();
+        let run = bench.send("e").await[0];
+        assert_eq!(bench.output(run).await, "3");
+        // The event, that it asks, what came of it, the end.
+        assert_eq!(store.submits() - before, 1 + writes, "asks: {asks}");
+        assert_eq!(bench.run(run).await.journal.len(), 3);
+    }
 }
 
 #[tokio::test]
@@ -145,6 +178,7 @@ async fn a_result_that_the_store_does_not_take_at_once_is_seen_to_while_the_next
     store.go_on();
     let kept = async {
         while bench.run(run).await.journal.is_empty() {
+            bench.clock.advance(GATHERING_MAX);
             tokio::task::yield_now().await;
         }
     };

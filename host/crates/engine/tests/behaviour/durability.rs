@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use stepwell_core::Json;
 use stepwell_core::run::{Status, Wish};
-use stepwell_engine::limits::{INGESTS_IN_FLIGHT_MAX, STORE_SILENT_MAX};
+use stepwell_engine::limits::{GATHERING_MAX, INGESTS_IN_FLIGHT_MAX, STORE_SILENT_MAX};
 use stepwell_engine::{ControlError, IngestError, Ingested};
 use stepwell_testkit::{FaultStore, MemoryStore, ScriptedExecutor, plugin, step};
 
@@ -44,7 +44,8 @@ async fn after_a_crash_a_stored_step_is_not_executed_again_and_the_open_one_is()
     bench.register(plugin("p", &[("a", &["e"])])).await;
     let run = bench.send("e").await[0];
     patiently(async {
-        while executed[1].load(Ordering::SeqCst) == 0 {
+        while executed[1].load(Ordering::SeqCst) == 0 || bench.run(run).await.journal.is_empty() {
+            bench.clock.advance(GATHERING_MAX);
             tokio::task::yield_now().await;
         }
     })

@@ -10,6 +10,7 @@ use stepwell_core::limits::RUN_LOG_LINES_MAX;
 use stepwell_core::log::Level;
 use stepwell_core::run::{Status, Wish};
 use stepwell_engine::executor::{LogRecord, Slot, Stopped};
+use stepwell_engine::limits::GATHERING_MAX;
 use stepwell_engine::{Calls, Clock, Exit};
 use stepwell_store::Store;
 use stepwell_testkit::{FaultStore, MemoryStore, ScriptedExecutor, plugin, step};
@@ -209,6 +210,7 @@ async fn what_was_said_since_the_last_change_is_lost_with_the_process_and_nothin
             async move {
                 say(&*calls, "before");
                 let _ = step(&*calls, "s", |_| async { Ok(json("1")) }).await?;
+                gate.acquire().await.unwrap().forget();
                 let _ = step(&*calls, "t", |_| async {
                     say(&*calls, "since");
                     entered.add_permits(1);
@@ -225,14 +227,16 @@ async fn what_was_said_since_the_last_change_is_lost_with_the_process_and_nothin
     let run = first.send("e").await[0];
     patiently(async {
         while first.run(run).await.journal.is_empty() {
+            first.clock.advance(GATHERING_MAX);
             tokio::task::yield_now().await;
         }
     })
     .await;
+    gate.add_permits(1);
     patiently(entered.acquire()).await.unwrap().forget();
     let crashed = store.after_crash();
     assert_eq!(log_of(&crashed, run).await, ["before"]);
-    gate.add_permits(2);
+    gate.add_permits(3);
     let second = Bench::on(Arc::new(crashed), executor()).await;
     second.output(run).await;
     assert_eq!(log_of(&*second.store, run).await, ["before", "t/1: since"]);

@@ -34,19 +34,23 @@ pub(super) fn shorten(key: &[u8], text: &[u8]) -> Option<Vec<u8>> {
     let mut short = Vec::with_capacity(text.len());
     let mut rest = text;
     let mut found = false;
-    while let Some((&first, behind)) = rest.split_first() {
-        match id_at(rest) {
+    while let Some(at) = rest.iter().position(|byte| *byte == b'"') {
+        // What is no id is copied at once, with the quotation mark that begins none.
+        let (plain, quoted) = rest.split_at(at);
+        short.extend_from_slice(plain);
+        match id_at(quoted) {
             Some(id) => {
                 put(&mut short, &id, own);
-                rest = rest.get(QUOTED..).unwrap_or_default();
+                rest = quoted.get(QUOTED..).unwrap_or_default();
                 found = true;
             }
             None => {
-                short.push(first);
-                rest = behind;
+                short.push(b'"');
+                rest = quoted.get(1..).unwrap_or_default();
             }
         }
     }
+    short.extend_from_slice(rest);
     found.then_some(short)
 }
 
@@ -82,10 +86,13 @@ fn id_at(text: &[u8]) -> Option<[u8; ID]> {
             }
             continue;
         }
-        let digit = DIGITS.iter().position(|digit| digit == byte)?;
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
         let half = id.get_mut(digits / 2)?;
-        // A digit is below 16.
-        *half = (*half << 4) | u8::try_from(digit).ok()?;
+        *half = (*half << 4) | digit;
         digits += 1;
     }
     Some(id)

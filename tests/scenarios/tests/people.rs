@@ -193,7 +193,7 @@ async fn what_a_workflow_says_is_in_the_hosts_log_only_where_it_is_asked_for_by_
         .await?;
         host.stop().await?;
         let log = fs::read(host.home.path().join("host.log"))?;
-        ensure!(!traces_in(&log, "the run has ended").is_empty(), "{filter:?}: the log is not the host's");
+        ensure!(!traces_in(&log, "in service").is_empty(), "{filter:?}: the log is not the host's");
         ensure!(traces_in(&log, CONTROL).is_empty() != is_there, "{filter:?}: {}", String::from_utf8_lossy(&log));
     }
     Ok(())

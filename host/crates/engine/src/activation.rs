@@ -8,10 +8,10 @@ use futures::FutureExt;
 use stepwell_core::execution::Newest;
 use stepwell_core::limits::DEATHS_ALONE_MAX;
 use stepwell_core::registry::Declared;
-use stepwell_core::run::Asked;
+use stepwell_core::run::{Asked, Status};
 use stepwell_core::{Command, Run};
 use stepwell_store::{Claimed, Lease};
-use tracing::{Instrument, debug, error, info, info_span};
+use tracing::{debug, error, info};
 
 use crate::active::Executing;
 use crate::executor::{Activation, Calls, Exit, Stopped};
@@ -26,24 +26,20 @@ pub(crate) async fn activate(
     claimed: Claimed,
     (executing, mut slot): (Executing, Slot),
 ) {
-    let (run, workflow) = (claimed.run.id, claimed.run.workflow.clone());
-    let span = info_span!("activation", %run, %workflow);
-    let wrote = async {
-        let event = claimed.event.for_guest();
-        let session = Arc::new(Session::new(Arc::clone(&shared), lease, claimed));
-        // That it was stopped says its session.
-        let _ = match event {
-            Ok(event_json) => drive(&shared, &session, event_json, &executing).await,
-            Err(error) => {
-                let message = format!("the event cannot be given to the workflow: {error}");
-                session.perform(Command::Trap { message }).await.map(|_| ())
-            }
-        };
-        leave(&shared, &session, lease, &mut slot).await;
-        session.has_written()
-    }
-    .instrument(span)
-    .await;
+    let run = claimed.run.id;
+    let event = claimed.event.for_guest();
+    let session = Arc::new(Session::new(Arc::clone(&shared), lease, claimed));
+    // That it was stopped says its session.
+    let _ = match event {
+        Ok(event_json) => drive(&shared, &session, event_json, &executing).await,
+        Err(error) => {
+            let message = format!("the event cannot be given to the workflow: {error}");
+            session.perform(Command::Trap { message }).await.map(|_| ())
+        }
+    };
+    leave(&shared, &session, lease, &mut slot).await;
+    let wrote = session.has_written();
+    drop(session);
     drop(executing);
     drop(slot);
     // A store that failed has kept nothing that is worth a look. Where nothing was written nothing has changed, and
@@ -67,7 +63,7 @@ async fn drive(
     }
     let run = session.with(|execution| execution.run().id);
     if let Some(deaths) = shared.active.suspicion(run).filter(|deaths| *deaths >= DEATHS_ALONE_MAX) {
-        error!(deaths, "the run is set aside: the process died while it alone was being executed");
+        error!(%run, deaths, "the run is set aside: the process died while it alone was being executed");
         session.perform(Command::SetAside { deaths }).await?;
     }
     let newest = session.with(|execution| newest(shared, execution.run()));
@@ -102,7 +98,8 @@ async fn execute(shared: &Arc<Shared>, session: &Arc<Session>, activation: Activ
         biased;
         () = executing.cancelled() => Ended::Interrupted,
         exit = execution => Ended::Exit(exit.unwrap_or_else(|_| {
-            error!("the executor panicked");
+            let run = session.with(|execution| execution.run().id);
+            error!(%run, "the executor panicked");
             Exit::Trapped { message: "the host's executor panicked: its log says where".to_owned() }
         })),
         () = session.overdue() => Ended::TimedOut,
@@ -140,12 +137,17 @@ async fn leave(shared: &Shared, session: &Session, lease: Lease, slot: &mut Slot
     }
     let over = session.end().await;
     let (run, status) = session.with(|execution| (execution.run().id, execution.run().status()));
+    let workflow = || session.with(|execution| execution.run().workflow.clone());
     match over {
-        Over::Released if status.is_end() => info!(status = status.as_str(), "the run has ended"),
-        Over::Released => debug!(status = status.as_str(), "the run is parked"),
+        // Of thousands a second that went well a line each tells nobody anything.
+        Over::Released if status == Status::Completed => debug!(%run, workflow = %workflow(), "the run has completed"),
+        Over::Released if status.is_end() => {
+            info!(%run, workflow = %workflow(), status = status.as_str(), "the run has ended");
+        }
+        Over::Released => debug!(%run, workflow = %workflow(), status = status.as_str(), "the run is parked"),
         Over::No | Over::Lost => {
             if let Err(error) = shared.answer(shared.store.unclaim(lease, run)).await {
-                debug!(%error, "the run could not be given back");
+                debug!(%run, %error, "the run could not be given back");
             }
         }
     }

@@ -7,6 +7,8 @@
 //! No JSON text has these bytes: control characters are escaped in it (RFC 8259, section 7). What has them is none, and
 //! is left alone.
 
+use memchr::{memchr, memchr3};
+
 const OWN: u8 = 1;
 const SAME_TIME: u8 = 2;
 const ANY: u8 = 3;
@@ -27,14 +29,14 @@ fn of_key(key: &[u8]) -> Option<&[u8; ID]> {
 
 /// A text with its ids shortened; none if there is nothing to shorten.
 pub(super) fn shorten(key: &[u8], text: &[u8]) -> Option<Vec<u8>> {
-    if text.iter().any(|byte| (OWN..=ANY).contains(byte)) {
+    if memchr3(OWN, SAME_TIME, ANY, text).is_some() {
         return None;
     }
     let own = of_key(key);
     let mut short = Vec::with_capacity(text.len());
     let mut rest = text;
     let mut found = false;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'"') {
+    while let Some(at) = memchr(b'"', rest) {
         // What is no id is copied at once, with the quotation mark that begins none.
         let (plain, quoted) = rest.split_at(at);
         short.extend_from_slice(plain);
@@ -106,7 +108,7 @@ pub(super) fn lengthen(key: &[u8], short: &[u8]) -> Result<Vec<u8>, String> {
     let mut rest = short;
     loop {
         // Most of it is none: it is copied as it is, at once.
-        let plain = rest.iter().position(|byte| (OWN..=ANY).contains(byte)).unwrap_or(rest.len());
+        let plain = memchr3(OWN, SAME_TIME, ANY, rest).unwrap_or(rest.len());
         let (plain, ids) = rest.split_at(plain);
         text.extend_from_slice(plain);
         let Some((&first, behind)) = ids.split_first() else { return Ok(text) };

@@ -3,9 +3,9 @@
 use stepwell_sim::{Mark, Marks, Options, simulate};
 
 /// Seeds that every test run goes through.
-const SEEDS: u64 = 800;
+const SEEDS: u64 = 1000;
 /// The first of them: of those that meet everything there is to meet, some of which is rare.
-const FIRST: u64 = 2001;
+const FIRST: u64 = 2401;
 /// Over the embedded store, which syncs for real.
 const SEEDS_SLED: u64 = 8;
 

@@ -3,6 +3,7 @@
 
 mod attacks;
 mod bench;
+mod crash;
 mod guests;
 mod npm;
 mod plan;
@@ -11,7 +12,6 @@ mod shell;
 mod sim;
 mod smith;
 mod suite;
-mod swaps;
 mod tools;
 
 use std::process::ExitCode;
@@ -45,8 +45,10 @@ enum Verb {
     Powercut(powercut::Cuts),
     /// Kill a store by kill -9 at changes of its files, and check what is left
     Kills(powercut::Kills),
+    /// Kill a whole host by kill -9 under load again and again, and check from outside what it did
+    Crash(crash::Crashes),
     /// Replace a plugin again and again under load, kill the host in between, and check every run
-    Swaps(swaps::Swaps),
+    Swaps(crash::Swaps),
     /// Generated, damaged and too large components through the loader and the engine
     Smith(smith::Smith),
     /// Damage files of a store, each kind in each way
@@ -88,7 +90,8 @@ fn main() -> ExitCode {
         Verb::Attacks(attacks) => Shell::new(false).and_then(|shell| attacks::run(&shell, &attacks)),
         Verb::Powercut(cuts) => Shell::new(false).and_then(|shell| powercut::cuts(&shell, cuts)),
         Verb::Kills(kills) => Shell::new(false).and_then(|shell| powercut::kills(&shell, kills)),
-        Verb::Swaps(swaps) => Shell::new(false).and_then(|shell| swaps::run(&shell, swaps)),
+        Verb::Crash(crashes) => Shell::new(false).and_then(|shell| crash::crashes(&shell, crashes)),
+        Verb::Swaps(swaps) => Shell::new(false).and_then(|shell| crash::swaps(&shell, swaps)),
         Verb::Smith(smith) => Shell::new(false).and_then(|shell| smith::run(&shell, &smith)),
         Verb::Flips(flips) => Shell::new(false).and_then(|shell| powercut::flips(&shell, flips)),
         Verb::Faults(faults) => Shell::new(false).and_then(|shell| powercut::faults(&shell, faults)),

@@ -84,6 +84,14 @@ impl Ledger {
         let effects = keys.values().filter(|(_, effects)| *effects == 1).count();
         Ok(Effects { requests: self.requests.len(), keys: keys.len(), effects })
     }
+
+    /// This workflow, all of whose requests come behind a sleep, has asked nobody for anything yet.
+    pub fn check_asleep(&self, workflow: &str) -> Result<()> {
+        let keys = self.requests.iter().filter_map(|request| request.idempotency_key.as_deref());
+        let early = keys.into_iter().find(|key| key.split('/').next() == Some(workflow));
+        ensure!(early.is_none(), "{early:?} came before its time");
+        Ok(())
+    }
 }
 
 /// What the providers have seen in all.
@@ -129,6 +137,13 @@ mod tests {
         ] {
             assert_eq!(checked(vec![request(1, "a", "x", true), second]), Err(error.to_owned()));
         }
+    }
+
+    #[test]
+    fn who_does_not_sleep_is_seen() {
+        let ledger = Ledger { requests: vec![request(1, "drip/run/mail", "x", true)], ..Ledger::default() };
+        ledger.check_asleep("dri").unwrap();
+        ledger.check_asleep("drip").unwrap_err();
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! - Every event that was answered 2xx is there, once, with one run for each workflow.
 //! - Every run ends, and as it should.
 //! - No effect happened twice, and no idempotency key came with two bodies.
+//! - No mail of a week later came before its time.
 //! - A step that the API showed as completed is not executed again, whatever is killed afterwards.
 //!
 //! Chance comes from a seed, which is told. Must not look into the host but through its doors.

@@ -100,6 +100,9 @@ impl World {
         self.load.send(self.host.intake()?, &mut self.ledger).await?;
         anyhow::ensure!(self.load.open() == 0, "{} deliveries are not accepted", self.load.open());
         self.let_end("status=queued,running,retrying").await?;
+        // However often it was killed, a week is a week.
+        self.ledger.collect(&self.emulators).await?;
+        self.ledger.check_asleep("drip-check-in")?;
         self.emulators.advance(7 * 86_400_000).await?;
         self.host.advance(7 * 86_400_000).await?;
         self.let_end("status=queued,running,retrying,sleeping").await?;

@@ -30,6 +30,9 @@ pub const PRUNE_EVERY: Duration = Duration::from_secs(10);
 pub const ERASE_AGAIN: Duration = Duration::from_secs(60);
 /// Runs and events that are deleted at once.
 pub const PRUNE_MAX: usize = 64;
+/// The same in the greatest hurry, if the store can do it in the time that it gives to a slice (5 ms): as much has to go
+/// as comes, and that may be 10,000 runs a second with their events.
+pub const PRUNE_IN_A_HURRY_MAX: usize = 1024;
 /// The pause after that at least: 64 / 10 ms are 6,400 a second. Who is in a hurry makes none.
 pub const PRUNE_PAUSE_MIN: Duration = Duration::from_millis(10);
 /// How many times as long as a slice took the pause after it is, the more of a hurry the shorter: at leisure the store

@@ -1,13 +1,14 @@
 //! Deletes what has been over for long enough: in small slices with pauses between them, so that commits hardly
-//! notice, and no more once the host drains. What is over says the store.
+//! notice, and no more once the host drains. Where more comes than goes, the pauses go, and then the waiting for the
+//! disk between two slices. What is over says the store.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use stepwell_store::{Error as StoreError, Retention};
+use stepwell_store::{Error as StoreError, Retention, Sequence};
 use tracing::{debug, info};
 
-use crate::limits::{PRUNE_EVERY, PRUNE_MAX, PRUNE_PAUSE_MIN, PRUNE_PAUSE_TIMES};
+use crate::limits::{PRUNE_EVERY, PRUNE_IN_A_HURRY_MAX, PRUNE_MAX, PRUNE_PAUSE_MIN, PRUNE_PAUSE_TIMES};
 use crate::shared::{Phase, Shared};
 
 /// Begun once the host is open; runs until it drains or the store fails.
@@ -37,11 +38,15 @@ async fn prune_all(shared: &Shared, retention: &Retention, hurry: &mut Hurry) ->
     let (now, from) = (shared.clock.now(), shared.clock.elapsed());
     let since = |from| shared.clock.elapsed().saturating_sub(from);
     let (mut runs, mut events, mut slices) = (0, 0, 0_u64);
+    let mut before = Sequence::default();
     loop {
         let begun = shared.clock.elapsed();
         hurry.lasts(since(from));
-        let slice = shared.answer(shared.store.prune(now, retention, PRUNE_MAX)).await?;
-        shared.answer(shared.store.durable(slice.sequence)).await?;
+        let slice = shared.answer(shared.store.prune(now, retention, hurry.max())).await?;
+        // Whoever is in a hurry goes on while this one is on its way to disk, and no further than that.
+        let awaited = if hurry.waits() { slice.sequence } else { before };
+        shared.answer(shared.store.durable(awaited)).await?;
+        before = slice.sequence;
         (runs, events, slices) = (runs + slice.runs, events + slice.events, slices + 1);
         if !slice.more {
             break;
@@ -84,6 +89,16 @@ impl Hurry {
         self.began_at = self.level;
     }
 
+    /// How much a slice may delete.
+    fn max(&self) -> usize {
+        if self.waits() { PRUNE_MAX } else { PRUNE_IN_A_HURRY_MAX }
+    }
+
+    /// Whether a slice waits for the one before to be on disk.
+    fn waits(&self) -> bool {
+        self.level + 1 < PRUNE_PAUSE_TIMES.len()
+    }
+
     /// The longer a slice took the longer the others have the store to themselves.
     fn pause_after(&self, slice: Duration) -> Duration {
         match PRUNE_PAUSE_TIMES.get(self.level).copied().unwrap_or_default() {
@@ -106,6 +121,9 @@ mod tests {
         for (rounds, is) in [(0, 20), (1, 10), (2, 10), (3, 0), (9, 0)] {
             hurry.lasts(PRUNE_EVERY * rounds);
             assert_eq!(pause(&hurry), is, "after {rounds} rounds");
+            // Who makes no pause does not wait for the disk either, and takes more at once.
+            let expected = if is == 0 { (false, PRUNE_IN_A_HURRY_MAX) } else { (true, PRUNE_MAX) };
+            assert_eq!((hurry.waits(), hurry.max()), expected, "after {rounds} rounds");
         }
         // The next round goes on so, and slows down by and by.
         for (took, is) in [(PRUNE_EVERY, 0), (PRUNE_EVERY / 2, 0), (slice, 10), (slice, 10), (slice, 20), (slice, 20)] {

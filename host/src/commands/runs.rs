@@ -225,7 +225,10 @@ pub(crate) async fn settled(client: &Client, remote: &Remote, event: &str) -> Re
         }
         // Told at once if it ends; that it is parked is seen on the next look.
         let of_first = items.iter().find(busy).map(|run| cell(run.get("id"))).unwrap_or_default();
-        client.get(&format!("/api/v1/runs/{of_first}"), &[("wait", "200ms".to_owned())]).await?;
+        match client.get(&format!("/api/v1/runs/{of_first}"), &[("wait", "200ms".to_owned())]).await {
+            Ok(_) | Err(Failure::NotFound(_)) => {}
+            Err(other) => return Err(other),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::http::{Method, StatusCode};
 use futures::future::{Either, select};
 use serde_json::json;
+use stepwell_api::limits::WAITING_MAX;
 use stepwell_core::run::State;
 use stepwell_engine::{Calls, Clock};
 use stepwell_testkit::ScriptedExecutor;
@@ -88,6 +89,29 @@ async fn who_waits_is_answered_when_the_host_stops() {
     assert_eq!(waiting.await.unwrap().json()["id"], id);
     go.notify_one();
     stopping.await.unwrap();
+}
+
+#[tokio::test]
+async fn more_than_may_wait_are_told_to_come_again_and_places_come_back() {
+    let go = Arc::new(Notify::new());
+    let (host, id) = host(&go).await;
+    let mut waiting: Vec<_> = (0..WAITING_MAX).map(|_| Box::pin(host.send(asked(&id, "10s")))).collect();
+    for waits in &mut waiting {
+        assert!(futures::poll!(waits).is_pending());
+    }
+    let refused = host.send(asked(&id, "10s")).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "1"));
+    assert!(refused.text.contains("WAITING_MAX"), "{}", refused.text);
+    assert_eq!(host.get(&format!("/api/v1/runs/{id}")).await.status, StatusCode::OK, "who does not wait is answered");
+    // Whoever goes away leaves a place.
+    drop(waiting.pop());
+    let mut waits = Box::pin(host.send(asked(&id, "10s")));
+    assert!(futures::poll!(&mut waits).is_pending());
+    go.notify_one();
+    for waits in waiting {
+        assert_eq!(waits.await.json()["status"], "completed");
+    }
+    assert_eq!(waits.await.json()["status"], "completed");
 }
 
 #[tokio::test]

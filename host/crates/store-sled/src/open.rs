@@ -3,6 +3,7 @@
 //! anew, once (`recovery`).
 
 use std::fs::File;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use stepwell_core::Digest;
 use stepwell_log::{Appender, Log, SyncFile, Writing};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::checkpoint::{applied, put_applied, put_rows};
 use crate::cipher::Cipher;
@@ -25,8 +26,8 @@ use crate::keys;
 use crate::known::Known;
 use crate::layers::{Group, Layers};
 use crate::limits::{
-    CACHE_BYTES_DEFAULT, CACHE_BYTES_MAX, CHECKPOINT_BYTES, OPEN_LIMIT_DEFAULT, SCRUB_AT_OPEN, SLED_FLUSH_EVERY_MS,
-    SNAPSHOT_EVERY_BYTES,
+    CACHE_BYTES_DEFAULT, CACHE_BYTES_MAX, CHECKPOINT_BYTES, LET_GO_MAX, OPEN_LIMIT_DEFAULT, SCRUB_AT_OPEN,
+    SLED_FLUSH_EVERY_MS, SNAPSHOT_EVERY_BYTES,
 };
 use crate::model::MetaRow;
 use crate::payload;
@@ -39,7 +40,7 @@ use crate::view::View;
 /// What may be configured.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Memory for sled's cache: 8 MiB unless told, 256 MiB at most.
+    /// Memory for sled's cache: 3 MiB unless told, 256 MiB at most.
     pub cache_bytes: u64,
     /// How long opening may take before the database is given up, and made anew from snapshot and log.
     pub open_limit: Duration,
@@ -249,14 +250,26 @@ fn database(dir: &DataDir, options: &Options) -> Result<Database, OpenError> {
 pub(crate) fn open_database(dir: &DataDir, options: &Options, make_it: bool) -> Result<Database, OpenError> {
     let (root, path, cache_bytes) = (dir.root().to_owned(), dir.database(), options.cache_bytes);
     guarded(dir.root(), options.open_limit, move || {
-        let db = open_sled(&root, &path, cache_bytes)?;
-        if make_it {
-            make(&db).map_err(|trouble| refused(&root, trouble))?;
+        // Where this panics it is not dropped on the way out, which may take for ever (see [`let_go`]).
+        let db = ManuallyDrop::new(open_sled(&root, &path, cache_bytes)?);
+        let looked = look_into(&db, make_it).map_err(|trouble| refused(&root, trouble));
+        let db = ManuallyDrop::into_inner(db);
+        match looked {
+            Ok((applied, expected)) => Ok(Database { db, applied, expected }),
+            Err(refusal) => {
+                let_go(db);
+                Err(refusal)
+            }
         }
-        let applied = applied(&db).map_err(|trouble| refused(&root, trouble))?;
-        let expected = sums::expected(&db, applied).map_err(|trouble| refused(&root, trouble))?;
-        Ok(Database { db, applied, expected })
     })
+}
+
+fn look_into(db: &sled::Db, make_it: bool) -> Result<(u64, Expected), Trouble> {
+    if make_it {
+        make(db)?;
+    }
+    let applied = applied(db)?;
+    Ok((applied, sums::expected(db, applied)?))
 }
 
 /// Does something with the database in a thread of its own, for so long at the most.
@@ -292,9 +305,24 @@ fn with_log(dir: &DataDir, database: Database, behind: Behind<'_>) -> Result<Par
     parts
 }
 
-/// The database panics where its last sync fails, which whoever gives it up anyhow need not know.
+/// Gives a database up. It panics where its last sync fails, which nobody need know then; and where damage has ended
+/// its own thread that syncs it, it waits for that thread for ever (sled 0.34.7, `Flusher::drop`). So it is left alone
+/// after a while: it keeps its files open, and nobody else comes to them, since it is to be set aside.
 pub(crate) fn let_go(db: sled::Db) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(db)));
+    drop_within(LET_GO_MAX, db);
+}
+
+/// Drops something in a thread of its own, which is waited for no longer than that.
+fn drop_within(limit: Duration, what: impl Send + 'static) {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let going = thread::Builder::new().name("store-let-go".to_owned()).spawn(move || {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(what)));
+        // Nobody is there to hear of it once the time is up.
+        let _ = sender.send(());
+    });
+    if going.is_ok() && receiver.recv_timeout(limit).is_err() {
+        warn!(seconds = limit.as_secs(), "the database does not close: it is left as it is");
+    }
 }
 
 fn read_over(dir: &DataDir, database: Database, behind: Behind<'_>) -> Result<Parts, OpenError> {
@@ -437,5 +465,26 @@ fn refusal(root: &Path, path: &Path, error: sled::Error) -> OpenError {
         sled::Error::Io(error) => OpenError::io(path, error),
         sled::Error::Corruption { .. } => damaged(root, "the database's checksums do not match"),
         other => damaged(root, &other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As sled is once its own thread has ended over damage: whoever drops it waits for ever.
+    struct Stuck(mpsc::Receiver<()>);
+
+    impl Drop for Stuck {
+        fn drop(&mut self) {
+            let _ = self.0.recv();
+        }
+    }
+
+    #[test]
+    fn what_never_closes_is_left_alone_after_a_while() {
+        let (never, stuck) = mpsc::channel();
+        drop_within(Duration::from_millis(1), Stuck(stuck));
+        drop(never);
     }
 }

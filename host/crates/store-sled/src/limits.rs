@@ -90,6 +90,8 @@ pub(crate) const CACHE_BYTES_DEFAULT: u64 = 3 << 20;
 pub(crate) const OPEN_LIMIT_DEFAULT: Duration = Duration::from_secs(300);
 /// How long a database that is given up may take to close. What is left to be written then takes milliseconds.
 pub(crate) const LET_GO_MAX: Duration = Duration::from_secs(10);
+/// The same in order, where nothing is left to be written but what a disk takes its time for.
+pub(crate) const CLOSE_MAX: Duration = Duration::from_secs(60);
 /// How long a start reads rows to see whether they are what they were, before it leaves the rest for later: at 1 us a
 /// row about 300,000 rows.
 pub(crate) const SCRUB_AT_OPEN: Duration = Duration::from_millis(300);

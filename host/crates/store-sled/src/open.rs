@@ -309,20 +309,21 @@ fn with_log(dir: &DataDir, database: Database, behind: Behind<'_>) -> Result<Par
 /// its own thread that syncs it, it waits for that thread for ever (sled 0.34.7, `Flusher::drop`). So it is left alone
 /// after a while: it keeps its files open, and nobody else comes to them, since it is to be set aside.
 pub(crate) fn let_go(db: sled::Db) {
-    drop_within(LET_GO_MAX, db);
+    if !drop_within(LET_GO_MAX, db) {
+        warn!("the database does not close as it should: it is left as it is");
+    }
 }
 
-/// Drops something in a thread of its own, which is waited for no longer than that.
-fn drop_within(limit: Duration, what: impl Send + 'static) {
+/// Drops something in a thread of its own, which is waited for no longer than that. Answers whether it went well.
+pub(crate) fn drop_within(limit: Duration, what: impl Send + 'static) -> bool {
     let (sender, receiver) = mpsc::sync_channel(1);
     let going = thread::Builder::new().name("store-let-go".to_owned()).spawn(move || {
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(what)));
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(what)));
         // Nobody is there to hear of it once the time is up.
-        let _ = sender.send(());
+        let _ = sender.send(dropped.is_ok());
     });
-    if going.is_ok() && receiver.recv_timeout(limit).is_err() {
-        warn!(seconds = limit.as_secs(), "the database does not close: it is left as it is");
-    }
+    // Without a thread it was dropped here.
+    going.is_err() || receiver.recv_timeout(limit).unwrap_or(false)
 }
 
 fn read_over(dir: &DataDir, database: Database, behind: Behind<'_>) -> Result<Parts, OpenError> {
@@ -484,7 +485,8 @@ mod tests {
     #[test]
     fn what_never_closes_is_left_alone_after_a_while() {
         let (never, stuck) = mpsc::channel();
-        drop_within(Duration::from_millis(1), Stuck(stuck));
+        assert!(!drop_within(Duration::from_millis(1), Stuck(stuck)));
         drop(never);
+        assert!(drop_within(Duration::from_secs(60), ()));
     }
 }

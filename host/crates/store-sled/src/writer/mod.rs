@@ -30,8 +30,9 @@ use crate::error::Trouble;
 use crate::in_hand::InHand;
 use crate::keys;
 use crate::known::Known;
-use crate::limits::{FORGOTTEN_PER_GROUP, GROUP_BYTES_MAX};
+use crate::limits::{CLOSE_MAX, FORGOTTEN_PER_GROUP, GROUP_BYTES_MAX};
 use crate::needed::Change;
+use crate::open::drop_within;
 use crate::rows::{Put, Rows};
 use crate::shared::Shared;
 
@@ -132,7 +133,9 @@ impl Writer {
             // With the committer gone it makes its last checkpoint.
             checkpointer.join();
             let db = shared.db.write().unwrap_or_else(PoisonError::into_inner).take();
-            drop(db);
+            if !db.is_none_or(|db| drop_within(CLOSE_MAX, db)) {
+                shared.progress.fail("the database does not close as it should: start the host again");
+            }
             dir.wait_until_let_go();
             closing
         };

@@ -87,8 +87,8 @@ impl Ledger {
 
     /// This workflow, all of whose requests come behind a sleep, has asked nobody for anything yet.
     pub fn check_asleep(&self, workflow: &str) -> Result<()> {
-        let keys = self.requests.iter().filter_map(|request| request.idempotency_key.as_deref());
-        let early = keys.into_iter().find(|key| key.split('/').next() == Some(workflow));
+        let mut keys = self.requests.iter().filter_map(|request| request.idempotency_key.as_deref());
+        let early = keys.find(|key| key.split('/').next() == Some(workflow));
         ensure!(early.is_none(), "{early:?} came before its time");
         Ok(())
     }

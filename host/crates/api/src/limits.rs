@@ -17,7 +17,7 @@ pub const EVENTS_AT_ONCE: usize = 256;
 pub const INGESTS_AT_ONCE: usize = stepwell_engine::limits::INGESTS_IN_FLIGHT_MAX / 2;
 /// How long a request may wait for a run's end: less than a handler may take (15 s). Who wants to wait on asks again.
 pub const WAIT_MAX: Duration = Duration::from_secs(10);
-/// Requests that wait for runs at once: as many connections as one listener has, three quarters of them.
+/// Requests that wait for runs at once: three quarters of a listener's connections (4096), so that others get in.
 pub const WAITING_MAX: usize = 3072;
 /// Rows in a page unless asked for otherwise; the most is `stepwell_store::limits::PAGE_MAX`.
 pub const PAGE_DEFAULT: usize = 50;

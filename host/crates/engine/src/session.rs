@@ -115,11 +115,7 @@ impl Session {
     /// Has what has gathered kept without waiting for it. Answers whether there was anything.
     async fn write_gathered(&self) -> Result<bool, Stopped> {
         let _turn = self.turn.acquire().await.map_err(|_| Stopped)?;
-        if let Some(answered) = self.behind.look()
-            && self.take(answered)?
-        {
-            self.cancel().await?;
-        }
+        self.hear().await?;
         if !self.behind.has_gathered() || self.inner().over != Over::No {
             return Ok(false);
         }
@@ -166,11 +162,7 @@ impl Session {
     }
 
     async fn perform_in_turn(&self, command: Command) -> Result<Answer, Stopped> {
-        if let Some(answered) = self.behind.look()
-            && self.take(answered)?
-        {
-            self.cancel().await?;
-        }
+        self.hear().await?;
         let goes_on = matches!(command, Command::Finish { .. });
         let (transition, has_asked) = {
             let mut inner = self.inner();
@@ -206,10 +198,16 @@ impl Session {
             return Ok(());
         }
         self.start(entries, false);
-        let Some(answered) = self.behind.look() else {
+        self.hear().await?;
+        if self.behind.is_outstanding() {
             self.behind.left_alone.notify_one();
-            return Ok(());
-        };
+        }
+        Ok(())
+    }
+
+    /// Takes the answer to the outstanding write if it is there already.
+    async fn hear(&self) -> Result<(), Stopped> {
+        let Some(answered) = self.behind.look() else { return Ok(()) };
         let cancel = self.take(answered)?;
         if cancel { Box::pin(self.cancel()).await } else { Ok(()) }
     }
